@@ -1,0 +1,57 @@
+# The commands of the project. 'make up' and 'make test' do all the set-up they need.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+STACK ?= local
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OPERATE = eval "$$($(BIN)/python -m embedded --stack $(STACK) env)" && $(BIN)/python -m operations --stack $(STACK)
+
+$(READY): requirements.txt requirements-dev.txt
+	@echo "== Python virtual environment (once; about a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed, found $$($(PYTHON) --version)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { apt-get update -q && apt-get install -y -q python3-venv; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.PHONY: docs help up preview refresh down status nodes run-example password env check format unit engine e2e test
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(READY) ## deploy the stack onto the embedded cloud on this machine (STACK=local)
+	@$(BIN)/python -m embedded --stack $(STACK) up
+preview: $(READY) ## show the plan
+	@$(BIN)/python -m embedded --stack $(STACK) preview
+refresh: $(READY) ## compare the stack with what exists; fails on drift
+	@$(BIN)/python -m embedded --stack $(STACK) refresh
+down: $(READY) ## destroy the stack, prove that nothing is left, stop everything
+	@$(BIN)/python -m embedded --stack $(STACK) down
+status: $(READY) ## what runs
+	@$(BIN)/python -m embedded --stack $(STACK) status
+password: $(READY) ## the web UI's password
+	@$(BIN)/python -m embedded --stack $(STACK) password
+env: $(READY) ## shell settings for kubectl, aws, psql: eval "$$(make -s env)"
+	@$(BIN)/python -m embedded --stack $(STACK) env
+nodes: $(READY) ## nodes and pods by lifecycle
+	@$(OPERATE) nodes
+run-example: $(READY) ## run example_bash_operator; succeeds only if every task ran on a Spot node
+	@$(OPERATE) run-example
+
+check: $(READY) ## formatting, lint, types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+docs: $(READY) ## rewrite the settings table of the README
+	@$(BIN)/python -m operations.settings_table
+format: $(READY) ## put the code in shape
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+unit: $(READY) ## fast tests: no root, no cloud
+	@$(BIN)/python -m pytest -q tests/unit
+engine: $(READY) ## the real Pulumi engine and Kubernetes API, simulated nodes
+	@$(BIN)/python -m pytest -q tests/engine
+e2e: $(READY) ## the whole stack with real nodes, PostgreSQL, Airflow and a browser
+	@$(BIN)/python -m pytest -q tests/e2e
+test: $(READY) ## every tier
+	@$(BIN)/python -m pytest -v --durations=15 tests/unit tests/engine tests/e2e

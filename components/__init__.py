@@ -1,0 +1,1 @@
+"""The stack as components, one a file; pure logic stands beside its component under the same prefix."""

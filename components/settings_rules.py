@@ -1,0 +1,374 @@
+"""What a stack may be: rules over parsed settings, each with its reason and way out. Pure, and in the order of Pulumi.yaml.
+
+A rule names the sections it needs as its parameters and is asked only when those could be read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from components import cost_tags, network_plan, spot_pools
+from components.settings_parser import MISSING, Problem
+
+if TYPE_CHECKING:
+    from components import settings as kinds
+
+Rule = Callable[..., Iterator[Problem]]
+RULES: list[Rule] = []
+
+REGIONS = tuple(
+    "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2"
+    " ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2"
+    " eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1"
+    " us-east-1 us-east-2 us-west-1 us-west-2".split()
+)
+"""Regions with EKS in the partition `aws` (botocore 1.44); other partitions spell ARNs differently and are not supported."""
+KUBERNETES_VERSIONS = {
+    "1.34": "leaves EKS standard support on 2026-12-02 and costs six times as much from then on",
+    "1.35": "",
+    "1.36": "is outside of the versions that Airflow 3.3 is tested with (1.30 to 1.35)",
+}
+"""In EKS standard support, with what a user should know."""
+AUTOSCALER_CHARTS = {"9.59.0": "1.35"}
+"""Chart version to the Kubernetes version its autoscaler belongs to."""
+POSTGRES_VERSIONS = ("16", "17", "18")
+LOG_RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+"""CloudWatch Logs API reference, PutRetentionPolicy."""
+CLUSTER_NAME = r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}"
+GROUP_NAME_LIMIT = 50
+"""A role's name has 64 characters at most, and `-role-` with Pulumi's suffix takes the rest (IAM quotas)."""
+STORAGE_GIB = range(20, 65537)
+"""gp3 (RDS API reference, CreateDBInstance AllocatedStorage)."""
+ECR_NAME = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
+SPOT_NOTICE_ROOM = 110
+"""AWS takes the node 120 seconds after the notice, and the kubelet needs some of them."""
+CPU = r"\d+m|\d+(\.\d+)?"
+MEMORY = r"\d+(Ki|Mi|Gi|K|M|G)?"
+EVERYBODY = 16
+"""IPv4 ranges shorter than this open the web UI to so many addresses that it counts as public."""
+
+
+def check(parsed: Mapping[str, Any]) -> list[Problem]:
+    """Every problem of settings that were parsed; sections that were not are skipped."""
+    found: list[Problem] = []
+    for rule in RULES:
+        wanted = {name: parsed[name] for name in inspect.signature(rule).parameters}
+        if all(value is not MISSING for value in wanted.values()):
+            found += rule(**wanted)
+    return found
+
+
+def _rule(function: Rule) -> Rule:
+    RULES.append(function)
+    return function
+
+
+def _matches(setting: str, value: str | None, pattern: str, rule: str, way_out: str = "") -> Iterator[Problem]:
+    if value is not None and not re.fullmatch(pattern, value):
+        yield Problem(setting=setting, value=value, rule=rule, way_out=way_out)
+
+
+def _between(setting: str, value: int, least: int, most: int, way_out: str = "") -> Iterator[Problem]:
+    if not least <= value <= most:
+        yield Problem(setting=setting, value=value, rule=f"must be {least} to {most}", way_out=way_out)
+
+
+def _only_in(setting: str, given: Any, wanted: str, reason: str) -> Iterator[Problem]:
+    yield Problem(setting=setting, value=given, rule=f"environment prod needs {wanted}: {reason}", way_out="or call it staging")
+
+
+def _ranges(setting: str, cidrs: Sequence[str]) -> Iterator[Problem]:
+    for cidr in cidrs:
+        if problem := network_plan.cidr_problem(cidr):
+            yield Problem(setting=setting, value=cidr, rule=problem)
+
+
+def _sizes(path: str, group: kinds.CoreSettings | kinds.WorkerGroup) -> Iterator[Problem]:
+    if group.max_size < 1:
+        yield Problem(setting=f"{path}.maxSize", value=group.max_size, rule="must be >= 1")
+    if group.min_size < 0:
+        yield Problem(setting=f"{path}.minSize", value=group.min_size, rule="must be >= 0")
+    if group.min_size > group.desired_size:
+        yield Problem(setting=f"{path}.desiredSize", rule=f"min {group.min_size} > desired {group.desired_size}")
+    if group.desired_size > group.max_size:
+        yield Problem(setting=f"{path}.desiredSize", rule=f"desired {group.desired_size} > max {group.max_size}")
+    for problem in spot_pools.list_problems(group.instance_types):
+        yield Problem(setting=f"{path}.instanceTypes", rule=problem)
+
+
+@_rule
+def region_exists(region: str) -> Iterator[Problem]:
+    """Row 3."""
+    if region not in REGIONS:
+        near = difflib.get_close_matches(region, REGIONS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "pulumi config set aws:region us-west-2"
+        yield Problem(setting="aws:region", value=region, rule="unknown region", way_out=hint)
+
+
+@_rule
+def stack_and_environment_agree(stack: str, environment: str) -> Iterator[Problem]:
+    """A stack called prod that is a dev stack would slip past every rule for production."""
+    if stack in ("dev", "staging", "prod") and stack != environment:
+        yield Problem(setting="environment", value=environment, rule=f"the stack is called {stack}", way_out=f"set it to {stack}")
+
+
+@_rule
+def tags_are_legal(tags: Mapping[str, str]) -> Iterator[Problem]:
+    """Rows 44 and 45."""
+    for key, problem in cost_tags.problems(tags).items():
+        yield Problem(setting=f"tags.{key}" if key else "tags", rule=problem)
+
+
+@_rule
+def owner_and_cost_center_are_tag_values(owner: str, cost_center: str) -> Iterator[Problem]:
+    """Both become tags."""
+    for setting, value in (("owner", owner), ("costCenter", cost_center)):
+        if len(value) > cost_tags.MAX_VALUE:
+            yield Problem(setting=setting, rule=f"a tag's value has at most {cost_tags.MAX_VALUE} characters, this one {len(value)}")
+
+
+@_rule
+def network_is_new_or_existing(network: kinds.NetworkSettings, web: kinds.WebSettings) -> Iterator[Problem]:
+    """An existing VPC comes with its subnets."""
+    if network.vpc_id is None:
+        for name, ids in (("privateSubnetIds", network.private_subnet_ids), ("publicSubnetIds", network.public_subnet_ids)):
+            if ids:
+                yield Problem(setting=f"network.{name}", rule="subnets of which VPC?", way_out="set network.vpcId too, or remove them")
+        return
+    yield from _matches("network.vpcId", network.vpc_id, r"vpc-[0-9a-f]{8,17}", "is no VPC id (vpc-...)")
+    needed = [("privateSubnetIds", network.private_subnet_ids, True)]
+    needed += [("publicSubnetIds", network.public_subnet_ids, bool(web.allowed_cidrs))]
+    for name, ids, required in needed:
+        if len(set(ids)) < network_plan.MIN_ZONES and (required or ids):
+            yield Problem(setting=f"network.{name}", value=list(ids), rule="an existing VPC needs two or more, in different zones")
+        for item in ids:
+            yield from _matches(f"network.{name}", item, r"subnet-[0-9a-f]{8,17}", "is no subnet id (subnet-...)")
+
+
+@_rule
+def network_fits(
+    network: kinds.NetworkSettings, region: str, core: kinds.CoreSettings, workers: kinds.WorkerSettings
+) -> Iterator[Problem]:
+    """Rows 1, 2, 4, 22 and 24 to 26."""
+    if network.vpc_id is not None:
+        return
+    ranges = network_plan.vpc_problems(network.vpc_cidr)
+    for problem in ranges:
+        yield Problem(setting="network.vpcCidr", value=network.vpc_cidr, rule=problem)
+    for problem in network_plan.zone_problems(network.availability_zones, region):
+        yield Problem(setting="network.availabilityZones", rule=problem, way_out="zones of an account: aws ec2 describe-availability-zones")
+    nodes = core.max_size + sum(group.max_size for group in workers.groups)
+    room = None if ranges else network_plan.room_problem(network.vpc_cidr, len(network.availability_zones), nodes)
+    if room:
+        yield Problem(setting="network.vpcCidr", value=network.vpc_cidr, rule=room, way_out="give a larger range or fewer nodes")
+
+
+@_rule
+def cluster_is_legal(cluster: kinds.ClusterSettings) -> Iterator[Problem]:
+    """Row 27, versions and access."""
+    yield from _matches("cluster.name", cluster.name, CLUSTER_NAME, "1 to 100 letters, digits, - and _, beginning with a letter or digit")
+    version = cluster.kubernetes_version
+    if version not in KUBERNETES_VERSIONS:
+        supported = ", ".join(KUBERNETES_VERSIONS)
+        yield Problem(setting="cluster.kubernetesVersion", value=version, rule=f"not in EKS standard support, which has {supported}")
+    elif note := KUBERNETES_VERSIONS[version]:
+        yield Problem(setting="cluster.kubernetesVersion", value=version, rule=note, only_warns=True)
+    if cluster.log_retention_days not in LOG_RETENTIONS:
+        days = ", ".join(map(str, LOG_RETENTIONS))
+        yield Problem(setting="cluster.logRetentionDays", value=cluster.log_retention_days, rule=f"CloudWatch knows {days}")
+    for arn in cluster.admin_principal_arns:
+        pattern = r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+"
+        yield from _matches(
+            "cluster.adminPrincipalArns", arn, pattern, "is no IAM role or user", "give the role's ARN, not that of a session (sts)"
+        )
+
+
+@_rule
+def kubernetes_api_is_not_open(cluster: kinds.ClusterSettings) -> Iterator[Problem]:
+    """CKV_AWS_38: AWS's own default is open to everybody."""
+    cidrs = cluster.public_access_cidrs
+    yield from _ranges("cluster.publicAccessCidrs", cidrs)
+    if cluster.endpoint_public and not cidrs:
+        yield Problem(
+            setting="cluster.publicAccessCidrs",
+            rule="is empty, which AWS takes for 0.0.0.0/0",
+            way_out="pulumi config set --path 'cluster.publicAccessCidrs[0]' YOUR.OWN.ADDRESS/32, or set cluster.endpointPublic to false",
+        )
+    if cidrs and not cluster.endpoint_public:
+        yield Problem(setting="cluster.publicAccessCidrs", rule="has no effect while cluster.endpointPublic is false", only_warns=True)
+    for network in _parsed(cidrs):
+        if network.prefixlen < (EVERYBODY if network.version == 4 else 2 * EVERYBODY):
+            yield Problem(setting="cluster.publicAccessCidrs", value=str(network), rule="opens the Kubernetes API to the internet")
+        if network.version == 4 and network.subnet_of(ipaddress.IPv4Network("203.0.113.0/24")):
+            rule = "is a documentation address (RFC 5737): the Kubernetes API will not answer you"
+            way_out = "replace it by the address you deploy from"
+            yield Problem(setting="cluster.publicAccessCidrs", value=str(network), rule=rule, way_out=way_out, only_warns=True)
+
+
+def _parsed(cidrs: Sequence[str]) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    for cidr in cidrs:
+        if network_plan.cidr_problem(cidr) is None:
+            yield ipaddress.ip_network(cidr)
+
+
+@_rule
+def core_group_is_sound(core: kinds.CoreSettings, environment: str) -> Iterator[Problem]:
+    """Rows 15 to 17 and 21."""
+    yield from _sizes("core", core)
+    yield from _between("core.volumeGib", core.volume_gib, 20, 16384)
+    if core.min_size < 2 and environment != "dev":
+        yield Problem(setting="core.minSize", value=core.min_size, rule="core needs >= 2 nodes in 2 zones", way_out="or environment: dev")
+
+
+@_rule
+def worker_groups_are_sound(workers: kinds.WorkerSettings) -> Iterator[Problem]:
+    """Rows 5 to 9, 15 to 17 and 28."""
+    names = [group.name for group in workers.groups]
+    if not names:
+        yield Problem(setting="workers.groups", rule="is empty: no task could run", way_out="give at least one group")
+    for name in {name for name in names if names.count(name) > 1}:
+        yield Problem(setting="workers.groups", value=name, rule="two groups have this name")
+    for index, group in enumerate(workers.groups):
+        path = f"workers.groups[{index}]"
+        pattern = rf"(?!ng-on-demand$)[a-z][a-z0-9-]{{0,{GROUP_NAME_LIMIT - 1}}}"
+        over = len(group.name) - GROUP_NAME_LIMIT
+        rule = f"1 to {GROUP_NAME_LIMIT} lower-case letters, digits and -, and not ng-on-demand"
+        yield from _matches(f"{path}.name", group.name, pattern, rule, f"shorten it by {over}: role names derive from it" if over > 0 else "")
+        yield from _sizes(path, group)
+        if 0 < len(group.instance_types) < spot_pools.WANTED_TYPES:
+            pools = len(group.instance_types)
+            rule = f"Spot wants >= {spot_pools.WANTED_TYPES} types; {pools} type(s) leave little to fall back on"
+            yield Problem(setting=f"{path}.instanceTypes", rule=rule, only_warns=True)
+    yield from _between("workers.volumeGib", workers.volume_gib, 20, 16384)
+    if workers.taint_effect == "PREFER_NO_SCHEDULE":
+        rule = "lets pods that are no tasks onto Spot nodes when the others are full"
+        yield Problem(setting="workers.taintEffect", value=workers.taint_effect, rule=rule, only_warns=True)
+
+
+@_rule
+def image_runs_on_the_nodes(image: kinds.ImageSettings, core: kinds.CoreSettings, workers: kinds.WorkerSettings) -> Iterator[Problem]:
+    """Row 12."""
+    for name in dict.fromkeys([*core.instance_types, *(name for group in workers.groups for name in group.instance_types)]):
+        if spot_pools.is_arm(name) is not (image.platform == "linux/arm64"):
+            architecture = "arm64" if spot_pools.is_arm(name) else "amd64"
+            rule = f"{name} is {architecture}, and the image is not"
+            yield Problem(setting="image.platform", value=image.platform, rule=rule, way_out="one architecture for all node groups")
+
+
+@_rule
+def database_is_legal(database: kinds.DatabaseSettings) -> Iterator[Problem]:
+    """Rows 30 and 36 to 38."""
+    pattern, rule = r"(?=.{1,63}$)[a-z](-?[a-z0-9])*", "1 to 63 lower-case letters, digits and single -, beginning with a letter"
+    yield from _matches("database.identifier", database.identifier, pattern, rule)
+    major = database.engine_version.partition(".")[0]
+    if major not in POSTGRES_VERSIONS:
+        rule = f"supported are PostgreSQL {', '.join(POSTGRES_VERSIONS)}"
+        yield Problem(setting="database.engineVersion", value=database.engine_version, rule=rule)
+    yield from _matches("database.instanceClass", database.instance_class, r"db\.[a-z0-9]+\.[a-z0-9]+", "is no RDS class (db.t4g.small)")
+    size, most = database.allocated_storage_gib, database.max_allocated_storage_gib
+    yield from _between("database.allocatedStorageGib", size, STORAGE_GIB[0], STORAGE_GIB[-1])
+    if most < size * 1.1 or most > STORAGE_GIB[-1]:
+        rule = f"max {most} for {size} allocated: RDS wants at least a tenth more, and at most {STORAGE_GIB[-1]}"
+        yield Problem(setting="database.maxAllocatedStorageGib", rule=rule)
+    yield from _between("database.backupRetentionDays", database.backup_retention_days, 0, 35)
+
+
+@_rule
+def image_is_pinned(image: kinds.ImageSettings, airflow: kinds.AirflowSettings) -> Iterator[Problem]:
+    """Row 47: the image must be the one that was tested."""
+    rule = "2 to 256 lower-case letters, digits and . _ - / (ECR repository names)"
+    yield from _matches("image.repository", image.repository, rf"(?=.{{2,256}}$){ECR_NAME}", rule)
+    rule = "is no REPOSITORY-URI@sha256:<64 hex digits>"
+    yield from _matches("image.digest", image.digest, r"[^@\s]+@sha256:[0-9a-f]{64}", rule, "a tag can move: give the digest")
+    tag = image.base.rpartition("/")[2].partition("@")[0].partition(":")[2]
+    if not tag or tag.startswith("latest"):
+        yield Problem(setting="image.base", value=image.base, rule="pin a tag: latest is another image tomorrow")
+    elif not tag.startswith(airflow.version):
+        rule = f"has another Airflow than airflow.version {airflow.version}"
+        yield Problem(setting="image.base", value=image.base, rule=rule, way_out="change both together")
+
+
+@_rule
+def airflow_is_sound(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
+    """Retries and grace that survive Spot."""
+    yield from _matches("airflow.version", airflow.version, r"3\.([3-9]|\d\d+)\.\d+", "supported is Airflow 3.3 or later, in full (3.3.2)")
+    yield from _matches("airflow.adminUser", airflow.admin_user, r"[A-Za-z0-9_.@-]{1,64}", "1 to 64 letters, digits and _ . @ -")
+    yield from _matches("airflow.adminEmail", airflow.admin_email, r"[^@\s]+@[^@\s]+", "is no mail address")
+    yield from _between("airflow.taskRetries", airflow.task_retries, 1, 100, "a reclaimed Spot node fails the try it was running")
+    yield from _between("airflow.taskRetryDelaySeconds", airflow.task_retry_delay_seconds, 0, 86400)
+    grace = airflow.worker_grace_period_seconds
+    yield from _between("airflow.workerGracePeriodSeconds", grace, 1, SPOT_NOTICE_ROOM, "AWS takes a Spot node 120 s after its notice")
+    yield from _between("airflow.workerPodsCreationBatchSize", airflow.worker_pods_creation_batch_size, 1, 1024)
+    yield from _matches("airflow.workerCpu", airflow.worker_cpu, CPU, "is no CPU quantity such as 250m or 1")
+    yield from _matches("airflow.workerMemory", airflow.worker_memory, MEMORY, "is no memory quantity such as 1Gi")
+    for name in ("api_server", "scheduler", "dag_processor", "triggerer"):
+        first, *rest = name.split("_")
+        yield from _between(f"airflow.replicas.{first}{''.join(map(str.capitalize, rest))}", getattr(airflow.replicas, name), 1, 20)
+
+
+@_rule
+def web_ui_is_not_open_by_accident(web: kinds.WebSettings, region: str) -> Iterator[Problem]:
+    """Rows 41 and 42."""
+    yield from _ranges("web.allowedCidrs", web.allowed_cidrs)
+    yield from _between("web.port", web.port, 1, 65535)
+    yield from _matches(
+        "web.certificateArn", web.certificate_arn, r"arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+", "is no ACM certificate"
+    )
+    home = (web.certificate_arn or "").split(":")[3:4]
+    if home and home != [region]:
+        yield Problem(setting="web.certificateArn", rule=f"is of region {home[0]}, the load balancer of {region}")
+    if web.i_understand_this_is_public:
+        return
+    way_out = "or set web.iUnderstandThisIsPublic to true"
+    for network in _parsed(web.allowed_cidrs):
+        if network.prefixlen < (EVERYBODY if network.version == 4 else 2 * EVERYBODY):
+            yield Problem(setting="web.allowedCidrs", value=str(network), rule="opens the login page to the internet", way_out=way_out)
+    if web.allowed_cidrs and web.certificate_arn is None:
+        rule = "is needed with web.allowedCidrs: passwords would cross the internet in clear"
+        yield Problem(setting="web.certificateArn", rule=rule, way_out=way_out)
+
+
+@_rule
+def autoscaler_matches(autoscaler: kinds.AutoscalerSettings, cluster: kinds.ClusterSettings) -> Iterator[Problem]:
+    """The autoscaler simulates the scheduler of its own Kubernetes version."""
+    chart = autoscaler.chart_version
+    yield from _matches("autoscaler.chartVersion", chart, r"\d+\.\d+\.\d+", "is no chart version (9.59.0)")
+    belongs = AUTOSCALER_CHARTS.get(chart, cluster.kubernetes_version)
+    if autoscaler.enabled and belongs != cluster.kubernetes_version:
+        rule = f"has the autoscaler of Kubernetes {belongs}, the cluster is {cluster.kubernetes_version}"
+        yield Problem(setting="autoscaler.chartVersion", value=chart, rule=rule, only_warns=True)
+
+
+@_rule
+def production_is_guarded(
+    environment: str,
+    network: kinds.NetworkSettings,
+    cluster: kinds.ClusterSettings,
+    database: kinds.DatabaseSettings,
+    storage: kinds.StorageSettings,
+    airflow: kinds.AirflowSettings,
+) -> Iterator[Problem]:
+    """Rows 38 and 39, and what else a production stack must have."""
+    if environment != "prod":
+        return
+    own = network.vpc_id is not None
+    needs = (
+        (own or network.nat_gateways == "per-zone", "network.natGateways", network.nat_gateways, "per-zone", "one NAT ties all zones to one"),
+        (not cluster.endpoint_public, "cluster.endpointPublic", True, "false", "deploy from inside the VPC"),
+        (cluster.log_retention_days >= 365, "cluster.logRetentionDays", cluster.log_retention_days, "365 or more", "audits look back a year"),
+        (database.multi_az, "database.multiAz", False, "true", "a zone outage would stop Airflow"),
+        (database.deletion_protection, "database.deletionProtection", False, "true", "a destroy must be meant"),
+        (database.final_snapshot, "database.finalSnapshot", False, "true", "a destroy must be reversible"),
+        (database.backup_retention_days >= 7, "database.backupRetentionDays", database.backup_retention_days, "7 or more", "a week to notice"),
+        (storage.backups, "storage.backups", False, "true", "DAGs and logs live there"),
+        (airflow.replicas.api_server >= 2, "airflow.replicas.apiServer", airflow.replicas.api_server, "2 or more", "tasks report to it"),
+        (airflow.replicas.scheduler >= 2, "airflow.replicas.scheduler", airflow.replicas.scheduler, "2 or more", "a node may fail"),
+    )
+    for holds, setting, given, wanted, reason in needs:
+        if not holds:
+            yield from _only_in(setting, given, wanted, reason)

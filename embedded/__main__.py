@@ -1,0 +1,246 @@
+"""`python -m embedded COMMAND`: the stack on this machine. The Makefile has the same commands by shorter names."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation as auto
+
+from embedded import cloud as clouds
+from embedded import toolchain
+from embedded.cloud import DATABASE_PORT, Cloud, CloudError
+from embedded.engine import Progress, engine_environment, open_stack
+from embedded.machine import Stopwatch, memory_bytes, require
+from embedded.processes import running, stop
+from embedded.toolchain import ToolError
+
+DEFAULT_STACK = "local"
+
+
+def _services(cloud: Cloud) -> None:
+    from embedded.aws_api import start_aws_api
+    from embedded.providers import start_providers
+
+    start_aws_api(cloud)
+    start_providers(cloud)
+
+
+def _current() -> Cloud:
+    cloud = clouds.load()
+    if cloud is None:
+        raise CloudError("the embedded cloud does not run in this clone; start it with 'make up'")
+    return cloud
+
+
+def _aws_runs(cloud: Cloud) -> bool:
+    return any(process.name == "aws-api" for process in running(cloud))
+
+
+def _started() -> Cloud:
+    """The cloud of this clone with its services running, new if there is none."""
+    cloud = clouds.load()
+    if cloud and not _aws_runs(cloud):
+        raise CloudError(
+            "the embedded cloud was stopped without 'make down' (a crash or a reboot), and its AWS records, which live in memory, are gone; "
+            "clean up with 'make down', then start again with 'make up'"
+        )
+    cloud = cloud or clouds.create()
+    _services(cloud)
+    return cloud
+
+
+def _prepare(watch: Stopwatch) -> None:
+    from embedded import database, image_base
+
+    with watch.stage("programs (built once, then cached)"):
+        toolchain.debian_tools()
+        toolchain.go_tools()
+        database.ensure_program()
+    with watch.stage("Airflow base image (made once, then cached)"):
+        image_base.ensure_base_image()
+
+
+def _outputs(stack: auto.Stack) -> dict[str, Any]:
+    return {key: output.value for key, output in stack.outputs().items()}
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Prepare what is missing, start the cloud, deploy the stack, say how to use it."""
+    require()
+    watch = Stopwatch()
+    _prepare(watch)
+    with watch.stage("embedded cloud"):
+        cloud = _started()
+        stack = open_stack(cloud, arguments.stack)
+    progress = Progress()
+    with watch.stage(f"deploy stack '{arguments.stack}'"):
+        stack.up(on_event=progress, suppress_progress=True)
+    outputs = _outputs(stack)
+    with watch.stage("web UI answers"), urllib.request.urlopen(outputs["web_ui_url"] + "/api/v2/version", timeout=60) as answer:
+        answer.read()
+    changed = {name: number for name, number in sorted(progress.counts.items()) if name != "same"}
+    print("\nresources: " + (", ".join(f"{number} {name}" for name, number in changed.items()) or "nothing changed"))
+    print(watch.table())
+    print(f"  memory of the embedded cloud: {memory_bytes(cloud) / 2**30:.1f} GiB\n")
+    print(f"web UI     {outputs['web_ui_url']}")
+    print(f"user       {outputs['admin_user']}      password: make password")
+    print(f"cost tags  {json.dumps(outputs['cost_tags'])}")
+    print("next       make run-example · make nodes · make status · make down")
+    return 0
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """Show the plan; needs no root and no running cloud."""
+    cloud = clouds.load()
+    temporary = cloud is None or not _aws_runs(cloud)
+    if temporary:
+        toolchain.go_tools("pulumi")
+        cloud = clouds.create(clouds.state_folder().with_name(f"{clouds.state_folder().name}-preview"))
+    assert cloud is not None
+    try:
+        _services(cloud)
+        progress = Progress(preview=True)
+        open_stack(cloud, arguments.stack).preview(on_event=progress, suppress_progress=True)
+        print("plan: " + ", ".join(f"{number} {name}" for name, number in sorted(progress.counts.items())))
+    finally:
+        if temporary:
+            _stop_everything(cloud)
+    return 0
+
+
+def refresh(arguments: argparse.Namespace) -> int:
+    """Compare the stack with what exists; exit 1 on drift."""
+    cloud = _current()
+    progress = Progress()
+    result = open_stack(cloud, arguments.stack).refresh(on_event=progress, suppress_progress=True)
+    drift = {name: number for name, number in (result.summary.resource_changes or {}).items() if name != "same"}
+    print("drift: " + (", ".join(f"{number} {name}" for name, number in drift.items()) or "none"))
+    return 1 if drift else 0
+
+
+def _leftovers(cloud: Cloud) -> dict[str, list[str]]:
+    with urllib.request.urlopen(f"{cloud.aws_endpoint}/embedded/inventory", timeout=60) as answer:
+        left: dict[str, list[str]] = json.load(answer)
+    kubernetes = cloud.home / "kubernetes-leftovers.json"  # written as the cluster was deleted: afterwards there is no API to ask
+    if kubernetes.exists():
+        left |= json.loads(kubernetes.read_text())
+    return {kind: names for kind, names in left.items() if names}
+
+
+def _stop_everything(cloud: Cloud) -> None:
+    from embedded.teardown import power_off
+
+    power_off(cloud)
+    for process in running(cloud):
+        stop(cloud, process.name)
+    shutil.rmtree(cloud.home)
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """Destroy the stack, prove that nothing is left, stop every process and remove the state."""
+    cloud = clouds.load()
+    if cloud is None:
+        print("nothing runs here")
+        return 0
+    require(nodes=not cloud.simulated)
+    left: dict[str, list[str]] = {}
+    if _aws_runs(cloud):
+        _services(cloud)
+        print(f"== destroy stack '{arguments.stack}'", flush=True)
+        stack = open_stack(cloud, arguments.stack)
+        stack.destroy(on_event=Progress(), suppress_progress=True)
+        stack.workspace.remove_stack(arguments.stack)
+        left = _leftovers(cloud)
+        for kind, names in left.items():
+            print(f"  LEFT     {kind}: {', '.join(names)}")
+        print(f"AWS API and Kubernetes API: {'nothing left' if not left else 'something is left, see above'}")
+    else:
+        print("the cloud's AWS does not run (a crash or a reboot): removing what it left on this machine")
+    _stop_everything(cloud)
+    print("every process of the embedded cloud is stopped; its state folder is removed")
+    return 1 if left else 0
+
+
+def status(_: argparse.Namespace) -> int:
+    """What runs, where, and how much memory it takes."""
+    cloud = clouds.load()
+    if cloud is None:
+        print("the embedded cloud does not run in this clone; start it with 'make up'")
+        return 0
+    print(f"state {cloud.home}   AWS {cloud.aws_endpoint}   Kubernetes {cloud.kubernetes_endpoint}")
+    for process in running(cloud):
+        print(f"  {process.pid:8} {process.name}")
+    if not _aws_runs(cloud):
+        print("  AWS does not run: a crash or a reboot; clean up with 'make down'")
+    print(f"memory {memory_bytes(cloud) / 2**30:.1f} GiB")
+    return 0
+
+
+def environment(arguments: argparse.Namespace) -> int:
+    """Shell commands that make kubectl, aws, psql and pulumi talk to this cloud."""
+    cloud = _current()
+    outputs = _outputs(open_stack(cloud, arguments.stack))
+    variables = engine_environment(cloud) | {"AIRFLOW_ON_EKS_WORKSPACE": str(cloud.path("pulumi", "workspace"))}
+    if outputs.get("kubeconfig"):
+        kubeconfig = cloud.home / "kubeconfig.json"
+        kubeconfig.write_text(json.dumps(outputs["kubeconfig"]) if isinstance(outputs["kubeconfig"], dict) else outputs["kubeconfig"])
+        kubeconfig.chmod(0o600)
+        variables["KUBECONFIG"] = str(kubeconfig)
+    tools = {str(path.parent) for path in toolchain.go_tools("kubernetes").values()}
+    variables["PATH"] = ":".join([*sorted(tools), variables["PATH"]])
+    database = cloud.home / "database.env.json"
+    if database.exists():
+        variables |= json.loads(database.read_text()) | {"PGHOSTADDR": cloud.gateway, "PGPORT": str(DATABASE_PORT)}
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def password(arguments: argparse.Namespace) -> int:
+    """Print the web UI's password, and nothing else."""
+    print(_outputs(open_stack(_current(), arguments.stack)).get("admin_password", ""))
+    return 0
+
+
+COMMANDS = {
+    "up": up,
+    "preview": preview,
+    "refresh": refresh,
+    "down": down,
+    "status": status,
+    "env": environment,
+    "password": password,
+}
+
+
+def main() -> int:
+    """Run one command; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
+    parser.add_argument("--stack", default=DEFAULT_STACK)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, function in COMMANDS.items():
+        commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0]).set_defaults(function=function)
+    arguments = parser.parse_args()
+    try:
+        return int(arguments.function(arguments))
+    except (CloudError, ToolError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except auto.CommandError as error:
+        print(f"error: the Pulumi engine stopped; its last lines:\n{_last_lines(str(error))}", file=sys.stderr)
+    return 1
+
+
+def _last_lines(text: str, lines: int = 30) -> str:
+    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.exit(main())

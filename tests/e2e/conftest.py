@@ -1,0 +1,92 @@
+"""The whole stack once for all tests of this tier: real engine, Kubernetes, PostgreSQL, Airflow, in a state folder of its own.
+
+It goes through the commands a person types, in their order, and always stops what it started.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded import cloud as clouds
+from embedded.cloud import PROJECT, Cloud
+from operations.airflow_api import AirflowApi
+from operations.deployment import Deployment, find
+
+HOME = PROJECT / ".embedded-e2e"
+STACK = "local"
+
+
+class Commands:
+    """Runs the project's commands as a person would, against this tier's own cloud."""
+
+    def __init__(self) -> None:
+        self.environment = os.environ | {"AIRFLOW_EMBEDDED_HOME": str(HOME), "PYTHONUNBUFFERED": "1"}
+
+    def embedded(self, *arguments: str, seconds: int = 1500) -> subprocess.CompletedProcess[str]:
+        """`python -m embedded ...`; its output is shown as it comes and returned."""
+        return self._run([sys.executable, "-m", "embedded", "--stack", STACK, *arguments], seconds)
+
+    def operate(self, *arguments: str, seconds: int = 900) -> subprocess.CompletedProcess[str]:
+        """`python -m operations ...` with the shell settings that `make env` prints."""
+        script = 'eval "$("$0" -m embedded --stack "$1" env)" && shift && exec "$0" -m operations --stack local "$@"'
+        return self._run(["bash", "-c", script, sys.executable, STACK, *arguments], seconds)
+
+    def _run(self, command: list[str], seconds: int) -> subprocess.CompletedProcess[str]:
+        lines: list[str] = []
+        with subprocess.Popen(
+            command, cwd=PROJECT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                lines.append(line)
+            code = process.wait(timeout=seconds)
+        return subprocess.CompletedProcess(command, code, "".join(lines))
+
+
+@pytest.fixture(scope="session")
+def commands() -> Commands:
+    return Commands()
+
+
+@pytest.fixture(scope="session")
+def first_up(commands: Commands) -> Iterator[subprocess.CompletedProcess[str]]:
+    if HOME.exists():  # an earlier run was killed
+        commands.embedded("down")
+    yield commands.embedded("up")
+    if HOME.exists():
+        commands.embedded("down")
+
+
+@pytest.fixture(scope="session")
+def cloud(first_up: subprocess.CompletedProcess[str]) -> Cloud:
+    assert first_up.returncode == 0, "the stack was not deployed; its output is above"
+    cloud = clouds.load(HOME)
+    assert cloud is not None
+    return cloud
+
+
+@pytest.fixture(scope="session")
+def deployment(cloud: Cloud) -> Deployment:
+    from embedded.engine import engine_environment
+
+    os.environ.update(engine_environment(cloud) | {"AIRFLOW_ON_EKS_WORKSPACE": str(cloud.path("pulumi", "workspace"))})
+    return find(STACK)
+
+
+@pytest.fixture(scope="session")
+def airflow(deployment: Deployment) -> AirflowApi:
+    return AirflowApi(deployment)
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    folder = PROJECT / "tests" / "e2e" / "screenshots"
+    folder.mkdir(exist_ok=True)
+    return folder

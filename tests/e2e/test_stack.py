@@ -1,0 +1,223 @@
+"""The outcome a new user sees, in the order of a first day. What only AWS can prove is listed in embedded/README.md.
+
+Row ids are those of the feature list: A1-A19, A23, B1, B5-B7, C1.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from kubernetes import client
+
+from embedded.cloud import Cloud
+from operations.airflow_api import FINISHED, AirflowApi
+from operations.deployment import Deployment
+from operations.placement import SPOT, WorkerWatch, lifecycles
+from tests.e2e.conftest import HOME, Commands
+
+WORKERS = 100
+
+
+def _run(airflow: AirflowApi, dag_id: str, conf: dict[str, object] | None = None, seconds: float = 600) -> tuple[str, str]:
+    airflow.wait_for_dag(dag_id)
+    run_id = airflow.trigger(dag_id, conf)
+    deadline = time.monotonic() + seconds
+    while (state := airflow.run_state(dag_id, run_id)) not in FINISHED and time.monotonic() < deadline:
+        time.sleep(2)
+    return run_id, state
+
+
+def test_c1_one_command_deploys_the_stack_and_says_how_to_use_it(first_up: subprocess.CompletedProcess[str], deployment: Deployment) -> None:
+    assert first_up.returncode == 0
+    for text in (deployment.web_ui_url, "eksuser", "make password", "cost tags"):
+        assert text in first_up.stdout, f"'make up' must end by saying {text!r}"
+    assert deployment.admin_password not in first_up.stdout, "a password in a terminal's scroll-back is a leaked password"
+
+
+def test_a13_the_web_ui_answers(deployment: Deployment) -> None:
+    with urllib.request.urlopen(f"{deployment.web_ui_url}/api/v2/monitor/health", timeout=30) as answer:
+        health = json.load(answer)
+    states = {part: health[part]["status"] for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")}
+    assert set(states.values()) == {"healthy"}, states
+
+
+def test_a14_every_core_pod_is_on_an_on_demand_node(deployment: Deployment) -> None:
+    api = deployment.core_api()
+    nodes = lifecycles(api)
+    assert Counter(nodes.values()) == {"OnDemand": 2, SPOT: 2}
+    pods = [pod for pod in api.list_namespaced_pod(deployment.namespace).items if "kubernetes_executor" not in (pod.metadata.labels or {})]
+    placed = {pod.metadata.name: nodes.get(pod.spec.node_name) for pod in pods}
+    assert placed, "there must be core pods"
+    assert set(placed.values()) == {"OnDemand"}, placed
+
+
+def test_a17_run_example_runs_every_task_on_a_spot_node(commands: Commands, deployment: Deployment) -> None:
+    answer = commands.operate("run-example")
+    assert answer.returncode == 0, answer.stdout
+    assert SPOT in answer.stdout
+    assert "OnDemand" not in answer.stdout
+
+
+def test_nodes_shows_pods_by_lifecycle(commands: Commands, deployment: Deployment) -> None:
+    answer = commands.operate("nodes")
+    assert answer.returncode == 0
+    assert answer.stdout.count("Ec2Spot") == 2
+    assert "scheduler" in answer.stdout
+
+
+def test_logs_are_readable_after_the_worker_pod_is_gone(airflow: AirflowApi, deployment: Deployment) -> None:
+    run_id, state = _run(airflow, "example_bash_operator")
+    assert state == "success"
+    task = next(task for task in airflow.task_instances("example_bash_operator", run_id) if task["task_id"] == "runme_0")
+    deadline = time.monotonic() + 60
+    api = deployment.core_api()
+    while api.list_namespaced_pod(deployment.namespace, label_selector=f"kubernetes_executor=True,run_id={run_id}").items:
+        assert time.monotonic() < deadline, "Airflow deletes finished worker pods"
+        time.sleep(1)
+    log = airflow.log("example_bash_operator", run_id, "runme_0", task["try_number"])
+    assert "Running command" in log or "echo" in log, log
+
+
+def test_b7_both_dag_bundles_are_listed_and_a_file_dropped_in_efs_becomes_a_dag(airflow: AirflowApi, cloud: Cloud) -> None:
+    folder = _efs_folder(cloud, "dags")
+    dropped = folder / "dropped_in.py"
+    dropped.write_text(
+        "from airflow.sdk import dag, task\n\n\n@dag(schedule=None)\ndef dropped_in():\n    @task\n    def hello():\n"
+        "        print('hello from the shared folder')\n\n    hello()\n\n\ndropped_in()\n"
+    )
+    run_id, state = _run(airflow, "dropped_in", seconds=180)
+    assert state == "success"
+    assert "hello from the shared folder" in airflow.log("dropped_in", run_id, "hello")
+    bundles = {dag["bundle_name"] for dag in airflow.call("GET", "/dags")["dags"]}
+    assert len(bundles) == 2, f"the image's DAGs and the shared folder's, got {bundles}"
+
+
+def _efs_folder(cloud: Cloud, purpose: str) -> Path:
+    """The access point's folder as the file system has it on this machine."""
+    found = [path for path in cloud.path("efs").glob(f"*/{purpose}*") if path.is_dir()]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a18_a19_the_checkpoint_dag_finishes_and_leaves_its_pieces(airflow: AirflowApi) -> None:
+    _, state = _run(airflow, "spot_checkpoint", {"pieces": 3, "seconds_per_piece": 1})
+    assert state == "success"
+
+
+def test_fan_out_maps_its_tasks_onto_spot_nodes(airflow: AirflowApi, deployment: Deployment) -> None:
+    with WorkerWatch(deployment) as watch:
+        run_id, state = _run(airflow, "spot_fan_out", {"tasks": 8, "seconds": 1})
+    assert state == "success"
+    mapped = [task for task in airflow.task_instances("spot_fan_out", run_id) if task["map_index"] >= 0]
+    assert len(mapped) == 8
+    assert {pod.lifecycle for pod in watch.pods.values()} == {SPOT}
+
+
+def test_a15_100_worker_pods_are_all_bound_to_spot_nodes_while_no_core_pod_is(deployment: Deployment) -> None:
+    """Pods made from the stack's own worker template, small enough to be scheduled at once; the real scheduler decides."""
+    api = deployment.core_api()
+    template = _worker_template(api, deployment.namespace)
+    for container in template["spec"]["containers"]:
+        container["args"] = ["bash", "-c", "true"]
+        container["resources"] = {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+    labels = {**template["metadata"].get("labels", {}), "test": "a15"}
+    for number in range(WORKERS):
+        metadata = {**template["metadata"], "name": f"placement-{number}", "labels": labels}
+        metadata.pop("namespace", None)
+        api.create_namespaced_pod(deployment.namespace, {**template, "metadata": metadata})
+    try:
+        nodes = lifecycles(api)
+        deadline = time.monotonic() + 600
+        bound: dict[str, str] = {}
+        while len(bound) < WORKERS and time.monotonic() < deadline:
+            pods = api.list_namespaced_pod(deployment.namespace, label_selector="test=a15").items
+            bound |= {pod.metadata.name: pod.spec.node_name for pod in pods if pod.spec.node_name}
+            for pod in pods:  # a node holds 29 pods: make room as they end
+                if pod.status.phase in ("Succeeded", "Failed"):
+                    api.delete_namespaced_pod(pod.metadata.name, deployment.namespace, grace_period_seconds=0)
+            time.sleep(1)
+        assert len(bound) == WORKERS, f"only {len(bound)} were bound"
+        assert Counter(nodes[node] for node in bound.values()) == {SPOT: WORKERS}
+        core = [pod for pod in api.list_namespaced_pod(deployment.namespace).items if "component" in (pod.metadata.labels or {})]
+        strays = [pod.metadata.name for pod in core if pod.metadata.labels["component"] != "worker" and nodes.get(pod.spec.node_name) == SPOT]
+        assert not strays
+    finally:
+        api.delete_collection_namespaced_pod(deployment.namespace, label_selector="test=a15", grace_period_seconds=0)
+
+
+def _worker_template(api: client.CoreV1Api, namespace: str) -> dict[str, object]:
+    import yaml
+
+    for configmap in api.list_namespaced_config_map(namespace).items:
+        for text in (configmap.data or {}).values():
+            if "kind: Pod" in text:
+                return yaml.safe_load(text)
+    raise AssertionError("no ConfigMap holds a worker pod template")
+
+
+def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(deployment: Deployment, screenshots: Path) -> None:
+    """A16, A17."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium"], check=True, stdout=subprocess.DEVNULL)
+        chromium = shutil.which("chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(deployment.web_ui_url)
+        page.locator("input[name=username]").fill(deployment.admin_user)
+        page.locator("input[name=password]").fill(deployment.admin_password)
+        page.screenshot(path=screenshots / "1-login.png")
+        page.locator("input[type=submit], button[type=submit]").first.click()
+        page.wait_for_url(lambda url: "login" not in url)
+        page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator")
+        page.get_by_role("button", name="Trigger").first.click()
+        page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
+        page.wait_for_url("**/runs/**")
+        page.screenshot(path=screenshots / "2-triggered.png")
+        page.locator("text=Success").first.wait_for(timeout=300_000)
+        page.screenshot(path=screenshots / "3-success.png")
+        run_id = page.url.split("/runs/")[1].split("/")[0].split("?")[0]
+        page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator/runs/{run_id}/tasks/runme_0?try_number=1")
+        page.get_by_text("Running command", exact=False).first.wait_for()
+        page.screenshot(path=screenshots / "4-log.png")
+        browser.close()
+
+
+def test_a_second_up_changes_nothing(commands: Commands, deployment: Deployment) -> None:
+    answer = commands.embedded("up")
+    assert answer.returncode == 0
+    assert "nothing changed" in answer.stdout
+
+
+def test_refresh_finds_no_drift(commands: Commands, deployment: Deployment) -> None:
+    answer = commands.embedded("refresh")
+    assert answer.returncode == 0, answer.stdout
+    assert "drift: none" in answer.stdout
+
+
+def test_a23_down_leaves_nothing(commands: Commands, cloud: Cloud) -> None:
+    from embedded.processes import running, start_time
+
+    processes = running(cloud)
+    answer = commands.embedded("down")
+    assert answer.returncode == 0, answer.stdout
+    assert "nothing left" in answer.stdout
+    assert not HOME.exists()
+    assert not Path(f"/sys/class/net/{cloud.bridge}").exists()
+    still = [process.name for process in processes if start_time(process.pid) == process.started]
+    assert not still, f"processes outlive 'make down': {still}"
+
+
