@@ -36,7 +36,7 @@ class ZonePlan:
 
 def plan(vpc_cidr: str, zones: Sequence[str]) -> tuple[ZonePlan, ...]:
     """The subnets of each zone, in the order of `zones`."""
-    eighths = list(ipaddress.ip_network(vpc_cidr).subnets(prefixlen_diff=3))
+    eighths = list(ipaddress.IPv4Network(vpc_cidr).subnets(prefixlen_diff=3))
     public = list(eighths[-1].subnets(prefixlen_diff=3))
     return tuple(
         ZonePlan(zone=zone, letter=zone[-1], private=str(eighths[index]), public=str(public[index]))
@@ -68,7 +68,9 @@ def vpc_problems(text: str) -> list[str]:
         found.append(f"allowed /{VPC_PREFIXES[0]} to /{VPC_PREFIXES[-1]}, got /{network.prefixlen}")
     if not network.is_private:
         found.append("must be a private range (RFC 1918)")
-    found += [f"overlaps {other}, which EKS may give to Services" for other in SERVICE_CIDRS if network.overlaps(ipaddress.ip_network(other))]
+    found += [
+        f"overlaps {other}, which EKS may give to Services" for other in SERVICE_CIDRS if network.overlaps(ipaddress.ip_network(other))
+    ]
     return found
 
 

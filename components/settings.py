@@ -95,6 +95,7 @@ class DatabaseSettings:
     multi_az: bool
     deletion_protection: bool
     final_snapshot: bool
+    log_retention_days: int
 
 
 @dataclass(frozen=True, kw_only=True)

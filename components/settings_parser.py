@@ -44,7 +44,8 @@ def camel(name: str) -> str:
 
 def similar(word: str, known: Iterable[str]) -> str:
     """`did you mean X?` for a near miss, else an empty text."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    found = [name for name in names if word.startswith(name)] or difflib.get_close_matches(word, names, n=1)
     return f"did you mean {found[0]}?" if found else ""
 
 
@@ -175,4 +176,5 @@ def _from_text(kind: type, text: str) -> Any:
 
 
 def _noun(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: f"text {value!r}", bool: f"{value}", type(None): "nothing"}.get(type(value), f"{value!r}")
+    nouns: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
+    return nouns.get(type(value), repr(value))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components import cost_tags, network_plan, spot_pools
-from components.settings_parser import MISSING, Problem
+from components.settings_parser import MISSING, Problem, camel
 
 if TYPE_CHECKING:
     from components import settings as kinds
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 Rule = Callable[..., Iterator[Problem]]
 RULES: list[Rule] = []
 
-REGIONS = tuple(
+_REGIONS = (
     "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2"
     " ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2"
     " eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1"
-    " us-east-1 us-east-2 us-west-1 us-west-2".split()
+    " us-east-1 us-east-2 us-west-1 us-west-2"
 )
+REGIONS = tuple(_REGIONS.split())
 """Regions with EKS in the partition `aws` (botocore 1.44); other partitions spell ARNs differently and are not supported."""
 KUBERNETES_VERSIONS = {
     "1.34": "leaves EKS standard support on 2026-12-02 and costs six times as much from then on",
@@ -49,8 +50,22 @@ SPOT_NOTICE_ROOM = 110
 """AWS takes the node 120 seconds after the notice, and the kubelet needs some of them."""
 CPU = r"\d+m|\d+(\.\d+)?"
 MEMORY = r"\d+(Ki|Mi|Gi|K|M|G)?"
-EVERYBODY = 16
-"""IPv4 ranges shorter than this open the web UI to so many addresses that it counts as public."""
+WIDEST_PREFIX = {4: 16, 6: 32}
+"""Ranges wider than this hold so many strangers that they count as the whole internet."""
+PRODUCTION: tuple[tuple[str, str, str | int | bool, str], ...] = (
+    ("network", "nat_gateways", "per-zone", "a single NAT gateway ties all zones to one"),
+    ("cluster", "endpoint_public", False, "deploy from inside the VPC"),
+    ("cluster", "log_retention_days", 365, "audits look back a year"),
+    ("database", "multi_az", True, "a zone outage would stop Airflow"),
+    ("database", "deletion_protection", True, "a destroy must be meant"),
+    ("database", "final_snapshot", True, "a destroy must be reversible"),
+    ("database", "backup_retention_days", 7, "mistakes are noticed days later"),
+    ("database", "log_retention_days", 365, "audits look back a year"),
+    ("storage", "backups", True, "logs and shared DAGs live there"),
+    ("airflow.replicas", "api_server", 2, "every running task reports to it"),
+    ("airflow.replicas", "scheduler", 2, "a node may fail"),
+)
+"""Section, field, what it must be (a number: at least), and why."""
 
 
 def check(parsed: Mapping[str, Any]) -> list[Problem]:
@@ -78,8 +93,9 @@ def _between(setting: str, value: int, least: int, most: int, way_out: str = "")
         yield Problem(setting=setting, value=value, rule=f"must be {least} to {most}", way_out=way_out)
 
 
-def _only_in(setting: str, given: Any, wanted: str, reason: str) -> Iterator[Problem]:
-    yield Problem(setting=setting, value=given, rule=f"environment prod needs {wanted}: {reason}", way_out="or call it staging")
+def _retention(setting: str, days: int) -> Iterator[Problem]:
+    if days not in LOG_RETENTIONS:
+        yield Problem(setting=setting, value=days, rule=f"CloudWatch knows {', '.join(map(str, LOG_RETENTIONS))}")
 
 
 def _ranges(setting: str, cidrs: Sequence[str]) -> Iterator[Problem]:
@@ -103,7 +119,7 @@ def _sizes(path: str, group: kinds.CoreSettings | kinds.WorkerGroup) -> Iterator
 
 @_rule
 def region_exists(region: str) -> Iterator[Problem]:
-    """Row 3."""
+    """Other AWS clients would time out on a name that does not resolve."""
     if region not in REGIONS:
         near = difflib.get_close_matches(region, REGIONS, n=1)
         hint = f"did you mean {near[0]}?" if near else "pulumi config set aws:region us-west-2"
@@ -119,7 +135,7 @@ def stack_and_environment_agree(stack: str, environment: str) -> Iterator[Proble
 
 @_rule
 def tags_are_legal(tags: Mapping[str, str]) -> Iterator[Problem]:
-    """Rows 44 and 45."""
+    """A user's tags neither break AWS's limits nor replace those that split the bill."""
     for key, problem in cost_tags.problems(tags).items():
         yield Problem(setting=f"tags.{key}" if key else "tags", rule=problem)
 
@@ -151,10 +167,8 @@ def network_is_new_or_existing(network: kinds.NetworkSettings, web: kinds.WebSet
 
 
 @_rule
-def network_fits(
-    network: kinds.NetworkSettings, region: str, core: kinds.CoreSettings, workers: kinds.WorkerSettings
-) -> Iterator[Problem]:
-    """Rows 1, 2, 4, 22 and 24 to 26."""
+def network_fits(network: kinds.NetworkSettings, region: str, core: kinds.CoreSettings, workers: kinds.WorkerSettings) -> Iterator[Problem]:
+    """A new VPC has room, and zones that can carry the cluster."""
     if network.vpc_id is not None:
         return
     ranges = network_plan.vpc_problems(network.vpc_cidr)
@@ -170,7 +184,7 @@ def network_fits(
 
 @_rule
 def cluster_is_legal(cluster: kinds.ClusterSettings) -> Iterator[Problem]:
-    """Row 27, versions and access."""
+    """Name, version, logs and administrators."""
     yield from _matches("cluster.name", cluster.name, CLUSTER_NAME, "1 to 100 letters, digits, - and _, beginning with a letter or digit")
     version = cluster.kubernetes_version
     if version not in KUBERNETES_VERSIONS:
@@ -178,9 +192,7 @@ def cluster_is_legal(cluster: kinds.ClusterSettings) -> Iterator[Problem]:
         yield Problem(setting="cluster.kubernetesVersion", value=version, rule=f"not in EKS standard support, which has {supported}")
     elif note := KUBERNETES_VERSIONS[version]:
         yield Problem(setting="cluster.kubernetesVersion", value=version, rule=note, only_warns=True)
-    if cluster.log_retention_days not in LOG_RETENTIONS:
-        days = ", ".join(map(str, LOG_RETENTIONS))
-        yield Problem(setting="cluster.logRetentionDays", value=cluster.log_retention_days, rule=f"CloudWatch knows {days}")
+    yield from _retention("cluster.logRetentionDays", cluster.log_retention_days)
     for arn in cluster.admin_principal_arns:
         pattern = r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+"
         yield from _matches(
@@ -202,7 +214,7 @@ def kubernetes_api_is_not_open(cluster: kinds.ClusterSettings) -> Iterator[Probl
     if cidrs and not cluster.endpoint_public:
         yield Problem(setting="cluster.publicAccessCidrs", rule="has no effect while cluster.endpointPublic is false", only_warns=True)
     for network in _parsed(cidrs):
-        if network.prefixlen < (EVERYBODY if network.version == 4 else 2 * EVERYBODY):
+        if network.prefixlen < WIDEST_PREFIX[network.version]:
             yield Problem(setting="cluster.publicAccessCidrs", value=str(network), rule="opens the Kubernetes API to the internet")
         if network.version == 4 and network.subnet_of(ipaddress.IPv4Network("203.0.113.0/24")):
             rule = "is a documentation address (RFC 5737): the Kubernetes API will not answer you"
@@ -218,7 +230,7 @@ def _parsed(cidrs: Sequence[str]) -> Iterator[ipaddress.IPv4Network | ipaddress.
 
 @_rule
 def core_group_is_sound(core: kinds.CoreSettings, environment: str) -> Iterator[Problem]:
-    """Rows 15 to 17 and 21."""
+    """Sizes in order, and two nodes outside of dev."""
     yield from _sizes("core", core)
     yield from _between("core.volumeGib", core.volume_gib, 20, 16384)
     if core.min_size < 2 and environment != "dev":
@@ -227,7 +239,7 @@ def core_group_is_sound(core: kinds.CoreSettings, environment: str) -> Iterator[
 
 @_rule
 def worker_groups_are_sound(workers: kinds.WorkerSettings) -> Iterator[Problem]:
-    """Rows 5 to 9, 15 to 17 and 28."""
+    """Names that roles can derive from, sizes in order, enough Spot pools."""
     names = [group.name for group in workers.groups]
     if not names:
         yield Problem(setting="workers.groups", rule="is empty: no task could run", way_out="give at least one group")
@@ -237,8 +249,9 @@ def worker_groups_are_sound(workers: kinds.WorkerSettings) -> Iterator[Problem]:
         path = f"workers.groups[{index}]"
         pattern = rf"(?!ng-on-demand$)[a-z][a-z0-9-]{{0,{GROUP_NAME_LIMIT - 1}}}"
         over = len(group.name) - GROUP_NAME_LIMIT
+        way_out = f"shorten it by {over}: role names derive from it" if over > 0 else ""
         rule = f"1 to {GROUP_NAME_LIMIT} lower-case letters, digits and -, and not ng-on-demand"
-        yield from _matches(f"{path}.name", group.name, pattern, rule, f"shorten it by {over}: role names derive from it" if over > 0 else "")
+        yield from _matches(f"{path}.name", group.name, pattern, rule, way_out)
         yield from _sizes(path, group)
         if 0 < len(group.instance_types) < spot_pools.WANTED_TYPES:
             pools = len(group.instance_types)
@@ -252,7 +265,7 @@ def worker_groups_are_sound(workers: kinds.WorkerSettings) -> Iterator[Problem]:
 
 @_rule
 def image_runs_on_the_nodes(image: kinds.ImageSettings, core: kinds.CoreSettings, workers: kinds.WorkerSettings) -> Iterator[Problem]:
-    """Row 12."""
+    """One image is built for one architecture."""
     for name in dict.fromkeys([*core.instance_types, *(name for group in workers.groups for name in group.instance_types)]):
         if spot_pools.is_arm(name) is not (image.platform == "linux/arm64"):
             architecture = "arm64" if spot_pools.is_arm(name) else "amd64"
@@ -262,7 +275,7 @@ def image_runs_on_the_nodes(image: kinds.ImageSettings, core: kinds.CoreSettings
 
 @_rule
 def database_is_legal(database: kinds.DatabaseSettings) -> Iterator[Problem]:
-    """Rows 30 and 36 to 38."""
+    """What RDS would refuse after the rest of the stack is half built."""
     pattern, rule = r"(?=.{1,63}$)[a-z](-?[a-z0-9])*", "1 to 63 lower-case letters, digits and single -, beginning with a letter"
     yield from _matches("database.identifier", database.identifier, pattern, rule)
     major = database.engine_version.partition(".")[0]
@@ -276,11 +289,12 @@ def database_is_legal(database: kinds.DatabaseSettings) -> Iterator[Problem]:
         rule = f"max {most} for {size} allocated: RDS wants at least a tenth more, and at most {STORAGE_GIB[-1]}"
         yield Problem(setting="database.maxAllocatedStorageGib", rule=rule)
     yield from _between("database.backupRetentionDays", database.backup_retention_days, 0, 35)
+    yield from _retention("database.logRetentionDays", database.log_retention_days)
 
 
 @_rule
 def image_is_pinned(image: kinds.ImageSettings, airflow: kinds.AirflowSettings) -> Iterator[Problem]:
-    """Row 47: the image must be the one that was tested."""
+    """The image that runs is the one that was tested."""
     rule = "2 to 256 lower-case letters, digits and . _ - / (ECR repository names)"
     yield from _matches("image.repository", image.repository, rf"(?=.{{2,256}}$){ECR_NAME}", rule)
     rule = "is no REPOSITORY-URI@sha256:<64 hex digits>"
@@ -307,13 +321,12 @@ def airflow_is_sound(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
     yield from _matches("airflow.workerCpu", airflow.worker_cpu, CPU, "is no CPU quantity such as 250m or 1")
     yield from _matches("airflow.workerMemory", airflow.worker_memory, MEMORY, "is no memory quantity such as 1Gi")
     for name in ("api_server", "scheduler", "dag_processor", "triggerer"):
-        first, *rest = name.split("_")
-        yield from _between(f"airflow.replicas.{first}{''.join(map(str.capitalize, rest))}", getattr(airflow.replicas, name), 1, 20)
+        yield from _between(f"airflow.replicas.{camel(name)}", getattr(airflow.replicas, name), 1, 20)
 
 
 @_rule
 def web_ui_is_not_open_by_accident(web: kinds.WebSettings, region: str) -> Iterator[Problem]:
-    """Rows 41 and 42."""
+    """Open to the internet only on purpose, and with TLS."""
     yield from _ranges("web.allowedCidrs", web.allowed_cidrs)
     yield from _between("web.port", web.port, 1, 65535)
     yield from _matches(
@@ -326,7 +339,7 @@ def web_ui_is_not_open_by_accident(web: kinds.WebSettings, region: str) -> Itera
         return
     way_out = "or set web.iUnderstandThisIsPublic to true"
     for network in _parsed(web.allowed_cidrs):
-        if network.prefixlen < (EVERYBODY if network.version == 4 else 2 * EVERYBODY):
+        if network.prefixlen < WIDEST_PREFIX[network.version]:
             yield Problem(setting="web.allowedCidrs", value=str(network), rule="opens the login page to the internet", way_out=way_out)
     if web.allowed_cidrs and web.certificate_arn is None:
         rule = "is needed with web.allowedCidrs: passwords would cross the internet in clear"
@@ -353,22 +366,14 @@ def production_is_guarded(
     storage: kinds.StorageSettings,
     airflow: kinds.AirflowSettings,
 ) -> Iterator[Problem]:
-    """Rows 38 and 39, and what else a production stack must have."""
+    """What a stack must have before it may call itself prod."""
     if environment != "prod":
         return
-    own = network.vpc_id is not None
-    needs = (
-        (own or network.nat_gateways == "per-zone", "network.natGateways", network.nat_gateways, "per-zone", "one NAT ties all zones to one"),
-        (not cluster.endpoint_public, "cluster.endpointPublic", True, "false", "deploy from inside the VPC"),
-        (cluster.log_retention_days >= 365, "cluster.logRetentionDays", cluster.log_retention_days, "365 or more", "audits look back a year"),
-        (database.multi_az, "database.multiAz", False, "true", "a zone outage would stop Airflow"),
-        (database.deletion_protection, "database.deletionProtection", False, "true", "a destroy must be meant"),
-        (database.final_snapshot, "database.finalSnapshot", False, "true", "a destroy must be reversible"),
-        (database.backup_retention_days >= 7, "database.backupRetentionDays", database.backup_retention_days, "7 or more", "a week to notice"),
-        (storage.backups, "storage.backups", False, "true", "DAGs and logs live there"),
-        (airflow.replicas.api_server >= 2, "airflow.replicas.apiServer", airflow.replicas.api_server, "2 or more", "tasks report to it"),
-        (airflow.replicas.scheduler >= 2, "airflow.replicas.scheduler", airflow.replicas.scheduler, "2 or more", "a node may fail"),
-    )
-    for holds, setting, given, wanted, reason in needs:
-        if not holds:
-            yield from _only_in(setting, given, wanted, reason)
+    sections = {"network": network, "cluster": cluster, "database": database, "storage": storage, "airflow.replicas": airflow.replicas}
+    for section, field, wanted, reason in PRODUCTION:
+        value = getattr(sections[section], field)
+        holds = value >= wanted if type(wanted) is int else value == wanted
+        if not holds and not (section == "network" and network.vpc_id is not None):
+            need = f"{wanted} or more" if type(wanted) is int else str(wanted).lower()
+            rule = f"environment prod needs {need}: {reason}"
+            yield Problem(setting=f"{section}.{camel(field)}", value=value, rule=rule, way_out="or set environment to staging")

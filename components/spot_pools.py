@@ -82,7 +82,9 @@ def same_shape(group: str, shapes: Sequence[Shape]) -> Shape:
     """
     first = shapes[0]
     problems = [
-        f"{shape.instance_type} has {shape.gpus} GPU(s), which no task here asks for and every hour pays for" for shape in shapes if shape.gpus
+        f"{shape.instance_type} has {shape.gpus} GPU(s), which no task here asks for and every hour pays for"
+        for shape in shapes
+        if shape.gpus
     ]
     for shape in shapes[1:]:
         pair = f"{first.instance_type} and {shape.instance_type} differ"

@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import threading
+import traceback
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,8 +29,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.exceptions import NotFound
 from werkzeug.serving import make_server
 
-from embedded import aws_eks, aws_extra, cloud, processes
-from embedded.cloud import AWS_PORT, Cloud, CloudError
+from embedded import aws_eks, aws_extra, aws_token, cloud, processes
+from embedded.cloud import ACCOUNT_ID, AWS_PORT, PROJECT, Cloud, CloudError
 
 SIGNING_NAMES = {"elasticfilesystem": "efs", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
 """Where the name in a request's signature is not the service's name in botocore."""
@@ -40,6 +41,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 class Call:
     """One AWS request, understood."""
 
+    access_key: str
     service: str
     operation: str
     params: dict[str, Any]
@@ -88,7 +90,7 @@ class Api:
             "/embedded/inventory": lambda _: aws_extra.inventory(self.cloud),
             "/embedded/calls": lambda _: self.calls,
             "/embedded/faults": self._set_fault,
-            "/kubernetes/token": lambda review: aws_eks.review_token(self.cloud, review),
+            "/kubernetes/token": lambda review: aws_token.review(self.cloud, review),
         }
         route = routes.get(path)
         answer = route(json.loads(body or b"{}")) if route else {"error": f"no {path}; there are {', '.join(routes)}"}
@@ -112,15 +114,18 @@ class Api:
                 fault = self.faults.get(key)
                 if fault and fault.left > 0:
                     fault.left -= 1
-                    raise ServiceException(fault.code, fault.message)
+                    raise aws_eks.error(fault.code, fault.message)
             check_enums(call)
             for check in aws_extra.BEFORE.get(name, ()):
                 check(self.cloud, call.params)
             handler = aws_eks.OPERATIONS.get(name) or aws_extra.OPERATIONS.get(name)
             if handler:
                 return answer(call, handler(self.cloud, call.params), start_response)
+            if name == "sts:GetCallerIdentity" and call.access_key == aws_token.CALLER_KEY:
+                identity = {"UserId": "AIDAEMBEDDED", "Account": ACCOUNT_ID, "Arn": aws_eks.CALLER_ARN}
+                return answer(call, identity, start_response)
             if call.service == "eks":
-                raise ServiceException("InvalidRequestException", f"the embedded AWS has no {name}; it only works on AWS")
+                raise aws_eks.error("InvalidRequestException", f"the embedded AWS has no {name}; it only works on AWS")
             statuses: list[str] = []
 
             def remember(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -134,14 +139,19 @@ class Api:
             return content
         except ServiceException as error:
             return answer(call, error, start_response)
+        except Exception as problem:  # our own defect: say so where the caller sees it
+            traceback.print_exc()
+            failure = aws_eks.error("InternalFailure", f"{name}: {type(problem).__name__}: {problem}")
+            return answer(call, failure, start_response)
 
 
 def understand(environ: dict[str, Any]) -> Call | None:
     """Which operation of which service a signed request is, and its parameters; None when botocore does not know it."""
-    found = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", ""))
+    found = re.search(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", ""))
     if found is None:
         return None
-    service = SIGNING_NAMES.get(found.group(1), found.group(1))
+    access_key, signed_for = found.groups()
+    service = SIGNING_NAMES.get(signed_for, signed_for)
     try:
         model = get_service_model(service)
         request = Request(environ)
@@ -157,7 +167,7 @@ def understand(environ: dict[str, Any]) -> Call | None:
     parser = PROTOCOL_PARSERS[protocol](operation)
     values = {"method": request.method, "values": request.values, "headers": request.headers, "body": request.data}
     params = parser.parse(values | {"url_path": request.path, "url_params": url_params})
-    return Call(service, name, params, operation, protocol)
+    return Call(access_key, service, name, params, operation, protocol)
 
 
 def answer(call: Call, result: Any, start_response: StartResponse) -> Iterable[bytes]:
@@ -180,7 +190,7 @@ def check_enums(call: Call) -> None:
     wrong = list(_wrong_enums(call.params, call.model.input_shape, ""))
     if wrong:
         code = "InvalidParameterException" if call.service == "eks" else "InvalidParameterValue"
-        raise ServiceException(code, f"{call.service}:{call.operation}: {'; '.join(wrong)}")
+        raise aws_eks.error(code, f"{call.service}:{call.operation}: {'; '.join(wrong)}")
 
 
 def _wrong_enums(value: Any, shape: Any, path: str) -> Iterable[str]:
@@ -212,12 +222,8 @@ def start_aws_api(cloud: Cloud) -> None:
             return False
 
     command = [sys.executable, "-m", "embedded.aws_api"]
-    environment = cloud.aws_environment | {"PYTHONUNBUFFERED": "1"}
-    processes.start(cloud, "aws-api", command, environment=environment, cwd=_project(), ready=ready)
-
-
-def _project() -> Any:
-    return cloud.PROJECT
+    environment = cloud.aws_environment | {"PYTHONUNBUFFERED": "1", "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+    processes.start(cloud, "aws-api", command, environment=environment, cwd=PROJECT, ready=ready)
 
 
 def stop_aws_api(cloud: Cloud) -> None:

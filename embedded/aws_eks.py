@@ -7,16 +7,12 @@ security group and network interfaces, the log group of the control plane, the A
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
 
 import yaml
 from moto.core.exceptions import ServiceException
@@ -50,16 +46,19 @@ NODE_POLICIES = {
 }
 JOIN_SECONDS = 15
 """How long a node role may still lack its policies before the node group has failed; AWS waits about 20 minutes."""
-AUTHENTICATOR_MINUTES = 15
 
 clusters: dict[str, Record] = {}
 """Cluster name to its record; parts that belong to a cluster hang below `PARTS` keys."""
 PARTS = ("nodegroups", "addons", "access", "identities", "updates")
 
 
-def error(code: str, message: str) -> ServiceException:
+class AwsError(ServiceException):
+    """An AWS error, of a class that moto looks up in the called service's model rather than in its own package's."""
+
+
+def error(code: str, message: str) -> AwsError:
     """An AWS error."""
-    return ServiceException(code, message)
+    return AwsError(code, message)
 
 
 def backend(cloud: Cloud, service: str) -> Any:

@@ -14,9 +14,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from embedded import pki, processes
+from embedded import efs_csi, pki, processes, simulation
 from embedded.cloud import API_PORT, AWS_PORT, POD_CIDR, SERVICE_CIDR, Cloud
 from embedded.dns import dns_objects
+from embedded.load_balancer import start_load_balancers, stop_load_balancers
 from embedded.network import command, ensure_bridge, remove_bridge
 from embedded.toolchain import go_tools
 
@@ -33,7 +34,7 @@ CLIENTS = {
     "etcd-client": ("kube-apiserver-etcd-client", None),
 }
 """Certificate name to the Kubernetes user and group it stands for."""
-PROCESSES = ("k8s-scheduler", "k8s-controller-manager", "k8s-apiserver", "k8s-etcd")
+PROCESSES = ("k8s-kwok", "k8s-scheduler", "k8s-controller-manager", "k8s-apiserver", "k8s-etcd")
 """In the order they are stopped."""
 
 
@@ -185,6 +186,7 @@ def controller_manager_flags(cloud: Cloud) -> dict[str, object]:
         "cluster-signing-key-file": ca_key,
         "service-account-private-key-file": pki.key_pair(cloud, "service-accounts")[1],
         "use-service-account-credentials": "true",
+        "pvclaimbinder-sync-period": "2s",  # the default is 15 s, which is how long a claim can wait for a volume made just after it
         "leader-elect": "false",
         "profiling": "false",
     }
@@ -233,11 +235,18 @@ def start_control_plane(cloud: Cloud, *, cluster_name: str) -> None:
     manager = controller_manager_flags(cloud) | {"cluster-name": cluster_name}
     processes.start(cloud, "k8s-controller-manager", _line(programs["kube-controller-manager"], manager))
     processes.start(cloud, "k8s-scheduler", _line(programs["kube-scheduler"], scheduler_flags(cloud)))
+    if cloud.simulated:
+        stages = cloud.path("control-plane") / "kwok.yaml"
+        stages.write_text(simulation.kwok_configuration())
+        processes.start(cloud, "k8s-kwok", _line(go_tools("kwok")["kwok"], simulation.kwok_flags(admin_kubeconfig(cloud), stages)))
     apply(cloud, birth_objects(cloud))
+    start_load_balancers(cloud)
 
 
 def stop_control_plane(cloud: Cloud) -> None:
     """Stop the programs and forget every Kubernetes object; certificates stay, as the cloud's other servers use them."""
+    stop_load_balancers(cloud)
     for name in PROCESSES:
         processes.stop(cloud, name, sudden=name == "k8s-apiserver")  # it would wait for open watches
+    efs_csi.installed_flag(cloud).unlink(missing_ok=True)
     shutil.rmtree(cloud.path("control-plane"))

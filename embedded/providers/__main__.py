@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -27,12 +28,13 @@ def main() -> None:
     if cloud is None:
         sys.exit("no embedded cloud here; start one with 'make cloud'")
     servers = [server.serve(provider, cloud, provider_port(cloud, package)) for package, provider in PROVIDERS.items()]
-    servers.append(eks.serve(cloud, provider_port(cloud, "eks")))
+    eks.serve(provider_port(cloud, "eks"))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     stop.wait()
     for each in servers:
         each.stop(grace=None)
+    os._exit(0)  # requests that wait for something must not keep the process
 
 
 if __name__ == "__main__":

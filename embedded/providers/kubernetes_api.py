@@ -78,6 +78,15 @@ class Api:
             ApiError: the server refused it.
             Unreachable: it does not answer.
         """
+        try:
+            return self._request(method, path, query, body, content)
+        except ApiError as error:
+            if error.code != 401 or "exec" not in self._user:
+                raise
+            _forget_token(self._user["exec"])  # the cluster was made anew, or the token ended early
+            return self._request(method, path, query, body, content)
+
+    def _request(self, method: str, path: str, query: dict[str, str] | None, body: Any, content: str) -> Any:
         url = f"{self.server}{path}?{urlencode(query)}" if query else f"{self.server}{path}"
         headers = {"Accept": "application/json, */*", "Content-Type": f"application/{content}"} | self._authorization()
         try:
@@ -167,7 +176,13 @@ def _exec_token(spec: Object) -> str:
         environment["KUBERNETES_EXEC_INFO"] = json.dumps(info)
         try:
             run = subprocess.run(
-                command, env=os.environ | environment, capture_output=True, text=True, timeout=EXEC_SECONDS, check=True, stdin=subprocess.DEVNULL
+                command,
+                env=os.environ | environment,
+                capture_output=True,
+                text=True,
+                timeout=EXEC_SECONDS,
+                check=True,
+                stdin=subprocess.DEVNULL,
             )
             status = json.loads(run.stdout)["status"]
         except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
@@ -177,3 +192,8 @@ def _exec_token(spec: Object) -> str:
         lifetime = datetime.fromisoformat(end) - timedelta(minutes=1) if end else datetime.now(UTC) + timedelta(minutes=5)
         _tokens[key] = status["token"], lifetime
         return str(status["token"])
+
+
+def _forget_token(spec: Object) -> None:
+    with _tokens_lock:
+        _tokens.pop(json.dumps(spec, sort_keys=True), None)

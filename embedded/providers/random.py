@@ -67,7 +67,11 @@ def _identifier(inputs: Properties) -> Properties:
     return {"identifier": url} | {name: prefix + form for name, form in forms.items()}
 
 
-_TEXT_OPTIONS = {name: type(default) for name, default in _TEXT_DEFAULTS.items()} | {"number": bool, "overrideSpecial": str, "keepers": dict}
+_TEXT_OPTIONS = {name: type(default) for name, default in _TEXT_DEFAULTS.items()} | {
+    "number": bool,
+    "overrideSpecial": str,
+    "keepers": dict,
+}
 KINDS = {
     "random:index/randomPassword:RandomPassword": Kind(
         required={"length": int}, optional=_TEXT_OPTIONS, outputs=("result", "bcryptHash"), make=_password

@@ -40,7 +40,13 @@ class Commands:
     def _run(self, command: list[str], seconds: int) -> subprocess.CompletedProcess[str]:
         lines: list[str] = []
         with subprocess.Popen(
-            command, cwd=PROJECT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
+            command,
+            cwd=PROJECT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:

@@ -34,7 +34,9 @@ def _run(airflow: AirflowApi, dag_id: str, conf: dict[str, object] | None = None
     return run_id, state
 
 
-def test_c1_one_command_deploys_the_stack_and_says_how_to_use_it(first_up: subprocess.CompletedProcess[str], deployment: Deployment) -> None:
+def test_c1_one_command_deploys_the_stack_and_says_how_to_use_it(
+    first_up: subprocess.CompletedProcess[str], deployment: Deployment
+) -> None:
     assert first_up.returncode == 0
     for text in (deployment.web_ui_url, "eksuser", "make password", "cost tags"):
         assert text in first_up.stdout, f"'make up' must end by saying {text!r}"
@@ -146,7 +148,9 @@ def test_a15_100_worker_pods_are_all_bound_to_spot_nodes_while_no_core_pod_is(de
         assert len(bound) == WORKERS, f"only {len(bound)} were bound"
         assert Counter(nodes[node] for node in bound.values()) == {SPOT: WORKERS}
         core = [pod for pod in api.list_namespaced_pod(deployment.namespace).items if "component" in (pod.metadata.labels or {})]
-        strays = [pod.metadata.name for pod in core if pod.metadata.labels["component"] != "worker" and nodes.get(pod.spec.node_name) == SPOT]
+        strays = [
+            pod.metadata.name for pod in core if pod.metadata.labels["component"] != "worker" and nodes.get(pod.spec.node_name) == SPOT
+        ]
         assert not strays
     finally:
         api.delete_collection_namespaced_pod(deployment.namespace, label_selector="test=a15", grace_period_seconds=0)
@@ -219,5 +223,3 @@ def test_a23_down_leaves_nothing(commands: Commands, cloud: Cloud) -> None:
     assert not Path(f"/sys/class/net/{cloud.bridge}").exists()
     still = [process.name for process in processes if start_time(process.pid) == process.started]
     assert not still, f"processes outlive 'make down': {still}"
-
-

@@ -1,0 +1,60 @@
+"""Airflow on EKS: its own programs on On-Demand nodes, every task in a pod of its own on Spot nodes.
+
+network ── cluster ─┬─ ng-on-demand   scheduler, API server, DAG processor, triggerer ── web UI
+                    ├─ ng-spot1, ...  one pod a task
+                    └─ PostgreSQL (RDS) · DAGs and logs (EFS) · image (ECR) · autoscaler
+"""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
+from components.airflow_image import AirflowImage, AirflowImageArgs
+from components.airflow_release import AirflowRelease, AirflowReleaseArgs
+from components.cluster import Cluster, ClusterArgs
+from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from components.cost_tags import cost_tags
+from components.efs_storage import EfsStorage, EfsStorageArgs
+from components.network import Network, NetworkArgs
+from components.settings import Settings
+from components.spot_node_group import spot_node_groups
+
+settings = Settings.load(pulumi.Config())
+tags = cost_tags(settings)
+placed: dict = {"region": settings.region, "tags": tags}
+
+network = Network("airflow", NetworkArgs(**vars(settings.network), **placed))
+cluster = Cluster("airflow", ClusterArgs(network=network.ids, cluster=settings.cluster, core=settings.core, **placed))
+spot = spot_node_groups(settings.workers, cluster.node_wiring, tags)
+
+data: dict = {"vpc_id": network.ids.vpc_id, "subnet_ids": network.ids.private, "client_security_group_id": cluster.node_security_group_id}
+stored: dict = {"kms_key_arn": cluster.key_arn, "tags": tags}
+k8s_provider = k8s.Provider("kubernetes", kubeconfig=cluster.kubeconfig, enable_config_map_mutable=True, enable_secret_mutable=True)
+on_cluster = pulumi.ResourceOptions(providers=[k8s_provider])
+# pods come last and go first, while nodes, drivers and the controller of the load balancer are there
+on_nodes = pulumi.ResourceOptions(providers=[k8s_provider], depends_on=[cluster, *spot])
+
+image = AirflowImage("airflow", AirflowImageArgs(**vars(settings.image), **stored))
+database = AirflowDatabase("metadata", AirflowDatabaseArgs(**vars(settings.database), **data, **stored))
+storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, **stored), on_cluster)
+ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), cluster_name=cluster.name, **placed), on_nodes)
+airflow_args = AirflowReleaseArgs(
+    **vars(settings.airflow),
+    image=image.uri,
+    database=database.connection,
+    volumes=storage.volumes,
+    deployment=settings.cluster.name,
+    web_allowed_cidrs=settings.web.allowed_cidrs,
+    web_certificate_arn=settings.web.certificate_arn,
+    web_port=settings.web.port,
+    tags=tags,
+)
+airflow = AirflowRelease("airflow", airflow_args, on_nodes)
+
+pulumi.export("web_ui_url", airflow.web_ui_url)
+pulumi.export("admin_user", airflow.admin_user)
+pulumi.export("admin_password", airflow.admin_password)
+pulumi.export("namespace", airflow.namespace)
+pulumi.export("image", image.uri)
+pulumi.export("kubeconfig", cluster.kubeconfig)
+pulumi.export("cost_tags", tags)

@@ -1,0 +1,136 @@
+"""Airflow's configuration as `AIRFLOW__*` variables. Pure, and free of secrets: worker pods read all of it.
+
+Only what differs from Airflow 3.3's own defaults stands here. Most of it says one thing: nodes of workers come late and go early.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+HOME = "/opt/airflow"
+IMAGE_DAGS = f"{HOME}/dags"
+SHARED_DAGS = f"{HOME}/shared-dags"
+LOGS = f"{HOME}/logs"
+POD_TEMPLATES = f"{HOME}/pod_templates"
+POD_TEMPLATE_FILE = "pod_template_file.yaml"
+API_PORT = 8080
+SCHEDULER_HEALTH_PORT = 8974
+TRIGGERER_LOG_PORT = 8794
+API_SERVICE = "airflow-api-server"
+BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
+IMAGE_REFRESH_SECONDS = 300
+SHARED_REFRESH_SECONDS = 30
+"""A file dropped on the file system is a DAG after this and one parse."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AirflowOptions:
+    """The part of the configuration that stacks choose."""
+
+    namespace: str
+    deployment: str
+    """Unique name of this Airflow: a token signed by another one is refused."""
+    task_retries: int
+    task_retry_delay_seconds: int
+    worker_pods_creation_batch_size: int
+    secure_cookies: bool
+    """True behind TLS; over plain HTTP browsers would drop the session."""
+
+
+def airflow_config(options: AirflowOptions) -> dict[str, str]:
+    """Environment of every Airflow process."""
+    sections: dict[str, dict[str, object]] = {
+        "core": _core(options),
+        "api_auth": {"jwt_issuer": f"airflow-on-eks/{options.deployment}"},
+        "dag_processor": _dag_processor(),
+        "fab": {"cookie_secure": options.secure_cookies, "session_lifetime_minutes": 720},
+        "kubernetes_executor": _kubernetes_executor(options),
+        "logging": {"base_log_folder": LOGS, "colored_console_log": False, "remote_logging": False},
+        "scheduler": _scheduler(),
+        # survive a slow or restarting database: three missed reports of ten seconds are no reason to restart
+        "triggerer": {"triggerer_health_check_threshold": 60},
+        "workers": _workers(),
+    }
+    variables = {
+        "AIRFLOW_HOME": HOME,
+        # an existing empty file: where none is, Airflow writes one, and the root file system is read-only
+        "AIRFLOW_CONFIG": "/dev/null",
+        # the entrypoint's wait for the database starts Airflow's command line once more; Jobs and probes cover it
+        "CONNECTION_CHECK_MAX_COUNT": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    keys = {f"AIRFLOW__{section}__{key}".upper(): value for section, values in sections.items() for key, value in values.items()}
+    return variables | {key: str(value) for key, value in keys.items()}
+
+
+def _core(options: AirflowOptions) -> dict[str, object]:
+    return {
+        "executor": "KubernetesExecutor",
+        "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "dags_folder": IMAGE_DAGS,
+        "load_examples": False,
+        "execution_api_server_url": f"http://{API_SERVICE}:{API_PORT}/execution/",
+        # a reclaimed node costs a try; Airflow's default of none would fail the run
+        "default_task_retries": options.task_retries,
+        "default_task_retry_delay": options.task_retry_delay_seconds,
+    }
+
+
+def _dag_processor() -> dict[str, object]:
+    def bundle(name: str, path: str, refresh_seconds: int) -> dict[str, object]:
+        return {"name": name, "classpath": BUNDLE, "kwargs": {"path": path, "refresh_interval": refresh_seconds}}
+
+    bundles = [bundle("image", IMAGE_DAGS, IMAGE_REFRESH_SECONDS), bundle("shared", SHARED_DAGS, SHARED_REFRESH_SECONDS)]
+    return {
+        "dag_bundle_config_list": json.dumps(bundles),
+        # parsing over NFS is slower and each pass costs throughput
+        "min_file_process_interval": 60,
+        "dag_file_processor_timeout": 120,
+        "stale_dag_threshold": 120,
+        "health_check_threshold": 60,
+    }
+
+
+def _kubernetes_executor(options: AirflowOptions) -> dict[str, object]:
+    return {
+        "namespace": options.namespace,
+        # no worker_container_repository and _tag: the template's image, a digest, must win
+        "pod_template_file": f"{POD_TEMPLATES}/{POD_TEMPLATE_FILE}",
+        "multi_namespace_mode": False,
+        "worker_pods_creation_batch_size": options.worker_pods_creation_batch_size,
+        # refill fast after a reclaim
+        "async_pod_creation": True,
+        "pod_creation_max_concurrency": 8,
+        # a pod lost before its task began is started again without costing a try
+        "pod_launch_failure_retries": 5,
+        "delete_worker_pods": True,
+        "delete_worker_pods_on_failure": True,  # the log outlives the pod on the file system
+    }
+
+
+def _scheduler() -> dict[str, object]:
+    return {
+        "enable_health_check": True,
+        "scheduler_health_check_server_port": SCHEDULER_HEALTH_PORT,
+        # longer than a database failover
+        "scheduler_health_check_threshold": 60,
+        "orphaned_tasks_check_interval": 60,
+        "max_tis_per_query": 32,
+        # longer than a new Spot node takes; it is also how long the token of a waiting task lives
+        "task_queued_timeout": 1800,
+        "task_queued_timeout_check_interval": 60,
+    }
+
+
+def _workers() -> dict[str, object]:
+    return {
+        # with the defaults an API server that restarts kills healthy tasks after 30 seconds; together these outlast a minute and
+        # stay below the 300 seconds after which the scheduler gives a silent task up
+        "max_failed_heartbeats": 10,
+        "min_heartbeat_interval": 10,
+        "execution_api_timeout": 15,
+        # within the grace period of a reclaimed pod
+        "socket_cleanup_timeout": 15,
+    }

@@ -1,0 +1,296 @@
+"""Apache Airflow on a Kubernetes cluster, as typed objects: every one has its own diff in a preview.
+
+Owns the namespace and all in it, and the keys Airflow signs and encrypts with. The database, the volumes, the image and the nodes come from
+outside. Order: database migration, first user, then the four programs; the web UI's load balancer last up and first down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+import yaml
+
+from components import airflow_objects as objects
+from components import pod_security, web_ui
+from components.airflow_config import API_PORT, API_SERVICE, POD_TEMPLATE_FILE, AirflowOptions, airflow_config
+from components.airflow_database import DatabaseConnection
+from components.cost_tags import component_tags
+from components.efs_storage import SharedVolumes
+from components.settings import ReplicaSettings
+from components.worker_pod import WorkerPod, worker_pod
+
+NAMESPACE = "airflow"
+RELEASE = "airflow"
+"""Value of the label `release`, which Airflow's tools filter by."""
+MANIFESTS = Path(__file__).parent.parent / "manifests"
+JOB_TIMEOUT = "20m"
+KINDS = {
+    "ServiceAccount": (k8s.core.v1.ServiceAccount, "account"),
+    "Role": (k8s.rbac.v1.Role, "role"),
+    "RoleBinding": (k8s.rbac.v1.RoleBinding, "binding"),
+    "NetworkPolicy": (k8s.networking.v1.NetworkPolicy, "traffic"),
+}
+"""Kinds that manifests/ may hold, and what a logical name calls them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AirflowReleaseArgs:
+    """What runs, against what, and how it is reached."""
+
+    image: pulumi.Input[str]
+    """Image by digest, for every pod."""
+    database: DatabaseConnection
+    volumes: SharedVolumes
+
+    deployment: str
+    """Name of this Airflow, unlike that of any other that could be sent its tokens: the cluster's will do."""
+    version: str
+    admin_user: str
+    admin_email: str
+    task_retries: int
+    task_retry_delay_seconds: int
+    worker_grace_period_seconds: int
+    worker_pods_creation_batch_size: int
+    worker_cpu: str
+    worker_memory: str
+    replicas: ReplicaSettings
+    web_allowed_cidrs: tuple[str, ...]
+    """Empty: the load balancer is internal."""
+    web_certificate_arn: str | None
+    web_port: int
+    tags: Mapping[str, str]
+
+
+class AirflowRelease(pulumi.ComponentResource):
+    """Scheduler, API server, DAG processor and triggerer on core nodes; tasks in pods of their own on Spot nodes."""
+
+    web_ui_url: pulumi.Output[str]
+    """Where a browser goes."""
+    admin_user: pulumi.Output[str]
+    """Name of the first administrator."""
+    admin_password: pulumi.Output[str]
+    """Their password, a secret."""
+    namespace: pulumi.Output[str]
+    """Namespace of all pods."""
+
+    def __init__(self, name: str, args: AirflowReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("airflow-on-eks:index:AirflowRelease", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        namespace = k8s.core.v1.Namespace(
+            f"{name}-namespace", metadata={"name": NAMESPACE, "labels": dict(pod_security.NAMESPACE_LABELS)}, opts=self._child
+        )
+        self._space = namespace.metadata["name"]
+
+        priority = k8s.scheduling.v1.PriorityClass(
+            f"{name}-priority",
+            metadata={"name": objects.PRIORITY_CLASS},
+            value=1_000_000,
+            description="Airflow's own programs: the last to be evicted from a node that runs out of room",
+            opts=self._child,
+        )
+        given = list(self._given_manifests())
+        password = random.RandomPassword(f"{name}-admin-password", length=20, special=False, opts=self._child).result
+        secrets = self._secrets(password)
+        config = airflow_config(self._options())
+        files = [
+            k8s.core.v1.Secret(f"{name}-secrets", metadata=self._metadata(objects.SECRET), string_data=secrets, opts=self._child),
+            k8s.core.v1.ConfigMap(f"{name}-config", metadata=self._metadata(objects.CONFIG_MAP), data=config, opts=self._child),
+            k8s.core.v1.ConfigMap(
+                f"{name}-worker-pod",
+                metadata=self._metadata(objects.POD_TEMPLATE_MAP),
+                data={POD_TEMPLATE_FILE: pulumi.Output.from_input(args.image).apply(self._worker_template)},
+                opts=self._child,
+            ),
+        ]
+        claims = [
+            self._claim(namespace, objects.DAGS_CLAIM, args.volumes.dags),
+            self._claim(namespace, objects.LOGS_CLAIM, args.volumes.logs),
+        ]
+
+        ready: list[pulumi.Resource] = [priority, *given, *files]
+        migrations = self._job("migrations", objects.migration_job(release=RELEASE, image=args.image), [config], ready)
+        user = self._job(
+            "create-user",
+            objects.user_job(release=RELEASE, image=args.image, username=args.admin_user, email=args.admin_email),
+            [config, password],
+            [migrations],
+        )
+        programs = {component.name: self._program(component, config, secrets, [*ready, *claims, user]) for component in objects.CORE}
+        self._internal_service(programs["api-server"])
+        web = self._web_service(programs["api-server"])
+
+        self.web_ui_url = web.status.apply(
+            lambda status: web_ui.url(_ingress(status), port=args.web_port, tls=bool(args.web_certificate_arn))
+        )
+        self.admin_user = pulumi.Output.from_input(args.admin_user)
+        self.admin_password = pulumi.Output.secret(password)
+        self.namespace = self._space
+        self.register_outputs(
+            {
+                "web_ui_url": self.web_ui_url,
+                "admin_user": self.admin_user,
+                "admin_password": self.admin_password,
+                "namespace": self.namespace,
+            }
+        )
+
+    def _metadata(self, name: pulumi.Input[str], **more: Any) -> dict[str, Any]:
+        return {"name": name, "namespace": self._space, **more}
+
+    def _options(self) -> AirflowOptions:
+        args = self._args
+        return AirflowOptions(
+            namespace=NAMESPACE,
+            deployment=args.deployment,
+            task_retries=args.task_retries,
+            task_retry_delay_seconds=args.task_retry_delay_seconds,
+            worker_pods_creation_batch_size=args.worker_pods_creation_batch_size,
+            secure_cookies=bool(args.web_certificate_arn),
+        )
+
+    def _secrets(self, admin_password: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
+        # made once and kept in the state: a new signing key would void the token of every running task
+        keys = {
+            kind: random.RandomPassword(f"{self._name}-{kind}", length=64, special=False, opts=self._child).result
+            for kind in ("api-secret-key", "jwt-secret")
+        }
+        fernet = random.RandomBytes(f"{self._name}-fernet-key", length=32, opts=self._child).base64
+        return {
+            "sql-alchemy-conn": self._args.database.sync_uri,
+            "sql-alchemy-conn-async": self._args.database.async_uri,
+            "fernet-key": fernet.apply(lambda text: text.translate(str.maketrans("+/", "-_"))),
+            **keys,
+            "admin-password": admin_password,
+        }
+
+    def _worker_template(self, image: str) -> str:
+        args = self._args
+        worker = WorkerPod(
+            release=RELEASE,
+            image=image,
+            config_map=objects.CONFIG_MAP,
+            dags_claim=objects.DAGS_CLAIM,
+            logs_claim=objects.LOGS_CLAIM,
+            cpu=args.worker_cpu,
+            memory=args.worker_memory,
+            grace_period_seconds=args.worker_grace_period_seconds,
+        )
+        return yaml.safe_dump(worker_pod(worker), sort_keys=False)
+
+    def _given_manifests(self) -> Iterator[pulumi.Resource]:
+        for file in sorted(MANIFESTS.glob("*.yaml")):
+            for manifest in yaml.safe_load_all(file.read_text()):
+                kind, name = manifest.pop("kind"), manifest.pop("metadata")["name"]
+                manifest.pop("apiVersion")
+                for subject in manifest.get("subjects", ()):
+                    subject["namespace"] = self._space
+                logical = f"{self._name}-{name.removeprefix('airflow-')}-{KINDS[kind][1]}"
+                yield KINDS[kind][0](logical, metadata=self._metadata(name), **_snake(manifest), opts=self._child)
+
+    def _claim(self, namespace: pulumi.Resource, name: str, volume: pulumi.Input[str]) -> k8s.core.v1.PersistentVolumeClaim:
+        # a claim lives as long as a pod that uses it, and pods of running tasks end only with the namespace: leave it to that
+        return k8s.core.v1.PersistentVolumeClaim(
+            f"{self._name}-{name.removeprefix('airflow-')}-claim",
+            metadata=self._metadata(name),
+            spec={
+                "accessModes": ["ReadWriteMany"],
+                "storageClassName": self._args.volumes.storage_class,
+                "volumeName": volume,
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(deleted_with=namespace)),
+        )
+
+    def _job(self, name: str, spec: dict[str, Any], facts: list[Any], after: Iterable[pulumi.Resource]) -> k8s.batch.v1.Job:
+        # a Job cannot be changed: what it does is in its name, so another image or configuration is another Job
+        return k8s.batch.v1.Job(
+            f"{self._name}-{name}",
+            metadata=self._metadata(pulumi.Output.concat(f"airflow-{name}-", _digest([spec, *facts]).apply(lambda text: text[:8]))),
+            spec=spec,
+            opts=pulumi.ResourceOptions.merge(
+                self._child,
+                pulumi.ResourceOptions(
+                    depends_on=list(after), custom_timeouts=pulumi.CustomTimeouts(create=JOB_TIMEOUT, update=JOB_TIMEOUT)
+                ),
+            ),
+        )
+
+    def _program(
+        self, component: objects.CoreComponent, config: Mapping[str, str], secrets: Mapping[str, Any], after: Iterable[pulumi.Resource]
+    ) -> k8s.apps.v1.Deployment:
+        # a changed key or setting restarts whoever reads it, and nobody else
+        checksums = {
+            "checksum/config": _digest(config),
+            "checksum/secrets": _digest({key: secrets[key] for key in component.secrets.values()}),
+        }
+        deployment = k8s.apps.v1.Deployment(
+            f"{self._name}-{component.name}",
+            metadata=self._metadata(f"airflow-{component.name}", labels=pod_security.labels(RELEASE, component.name)),
+            spec=objects.deployment(
+                component,
+                release=RELEASE,
+                version=self._args.version,
+                image=self._args.image,
+                replicas=getattr(self._args.replicas, component.name.replace("-", "_")),
+                checksums=checksums,
+            ),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=list(after))),
+        )
+        k8s.policy.v1.PodDisruptionBudget(
+            f"{self._name}-{component.name}-budget",
+            metadata=self._metadata(f"airflow-{component.name}"),
+            spec=objects.disruption_budget(component.name, release=RELEASE),
+            opts=self._child,
+        )
+        return deployment
+
+    def _internal_service(self, server: pulumi.Resource) -> None:
+        # after its pods: a Service is awaited until it has some, and at first they wait for the database for longer than that
+        k8s.core.v1.Service(
+            f"{self._name}-internal",
+            metadata=self._metadata(API_SERVICE),
+            spec={
+                "type": "ClusterIP",
+                "selector": pod_security.selector(RELEASE, web_ui.COMPONENT),
+                "ports": [{"name": "api-server", "port": API_PORT, "targetPort": "api-server", "protocol": "TCP"}],
+            },
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[server])),
+        )
+
+    def _web_service(self, server: pulumi.Resource) -> k8s.core.v1.Service:
+        args = self._args
+        annotations = web_ui.service_annotations(
+            allowed_cidrs=args.web_allowed_cidrs, certificate_arn=args.web_certificate_arn, tags=component_tags(args.tags, "web")
+        )
+        return k8s.core.v1.Service(
+            f"{self._name}-web",
+            metadata=self._metadata(web_ui.SERVICE, annotations=annotations),
+            spec=web_ui.service(release=RELEASE, port=args.web_port, allowed_cidrs=args.web_allowed_cidrs),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[server])),
+        )
+
+
+def _digest(values: Any) -> pulumi.Output[str]:
+    def digest(known: Any) -> str:
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+    # a hash of long random values tells nothing about them, and as a secret it would hide the whole pod from the diff
+    return pulumi.Output.unsecret(pulumi.Output.from_input(values).apply(digest))
+
+
+def _ingress(status: Any) -> Any:
+    return status.load_balancer.ingress if status and status.load_balancer else None
+
+
+def _snake(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that Pulumi's constructors give to a manifest's own fields."""
+    return {"".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key): value for key, value in manifest.items()}

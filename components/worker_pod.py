@@ -1,0 +1,92 @@
+"""The pod that runs one task: on Spot nodes only, without a secret, ready to be taken away. Pure.
+
+Airflow's executor reads it as a template and adds name, labels and arguments; the container must be called `base`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from components import pod_security
+from components.airflow_config import LOGS, SHARED_DAGS
+from components.spot_pools import LIFECYCLE_LABEL, SPOT_LIFECYCLE, TAINT_KEY, TAINT_VALUE
+
+CONTAINER = "base"
+SERVICE_ACCOUNT = "airflow-worker"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerPod:
+    """What stacks choose about worker pods."""
+
+    release: str
+    image: str
+    config_map: str
+    dags_claim: str
+    logs_claim: str
+    cpu: str
+    memory: str
+    grace_period_seconds: int
+
+
+def worker_pod(worker: WorkerPod) -> dict[str, Any]:
+    """Manifest of the pod template."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "airflow-worker",  # required; the executor replaces it
+            "labels": pod_security.labels(worker.release, "worker"),
+            "annotations": {
+                # autoscalers do not remove the node of a running task to save money
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                "karpenter.sh/do-not-disrupt": "true",
+            },
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "serviceAccountName": SERVICE_ACCOUNT,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": worker.grace_period_seconds,
+            "securityContext": pod_security.POD,
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_spot_only()]}}},
+            # no effect named: whichever effect the node group's taint has
+            "tolerations": [
+                {"key": TAINT_KEY, "operator": "Equal", "value": TAINT_VALUE},
+                {"key": "dedicated", "operator": "Equal", "value": "airflow"},
+            ],
+            "containers": [_container(worker)],
+            "volumes": [
+                {"name": "tmp", "emptyDir": {}},
+                {"name": "dags", "persistentVolumeClaim": {"claimName": worker.dags_claim}},
+                {"name": "logs", "persistentVolumeClaim": {"claimName": worker.logs_claim}},
+            ],
+        },
+    }
+
+
+def _spot_only() -> dict[str, Any]:
+    return {"matchExpressions": [{"key": LIFECYCLE_LABEL, "operator": "In", "values": [SPOT_LIFECYCLE]}]}
+
+
+def _container(worker: WorkerPod) -> dict[str, Any]:
+    return {
+        "name": CONTAINER,
+        "image": worker.image,
+        "envFrom": [{"configMapRef": {"name": worker.config_map}}],
+        # only the supervisor gets the SIGTERM of a reclaim and decides what becomes of its task
+        "env": [{"name": "DUMB_INIT_SETSID", "value": "0"}],
+        "resources": {
+            "requests": {"cpu": worker.cpu, "memory": worker.memory},
+            # memory beyond the request would be taken from a neighbour's task; idle CPU may be used by anybody
+            "limits": {"cpu": pod_security.CPU_LIMIT, "memory": worker.memory},
+        },
+        "securityContext": pod_security.CONTAINER,
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "dags", "mountPath": SHARED_DAGS, "readOnly": True},
+            {"name": "logs", "mountPath": LOGS},
+        ],
+    }

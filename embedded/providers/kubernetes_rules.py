@@ -1,0 +1,118 @@
+"""What Pulumi's rules say about Kubernetes objects: names, changes that need a new object, drift. Pure."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from typing import Any
+
+from embedded.providers.kubernetes_api import Object
+from embedded.providers.properties import Properties
+from embedded.providers.provider import ProviderError
+
+AUTONAMED = "pulumi.com/autonamed"
+FIELD_MANAGER = "__fieldManager"
+REFUSED_GROUPS = ("helm.sh", "yaml", "kustomize")
+SERVER_SET = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp")
+_WORKLOAD = {"spec.selector"}
+REPLACE_KEYS: dict[tuple[str, str], set[str]] = {
+    # pulumi-kubernetes, provider/pkg/provider/diff.go ("forceNew"), and what the API server refuses to change in place
+    ("apps", "Deployment"): _WORKLOAD,
+    ("apps", "DaemonSet"): _WORKLOAD,
+    ("apps", "StatefulSet"): _WORKLOAD | {f"spec.{name}" for name in ("podManagementPolicy", "serviceName", "volumeClaimTemplates")},
+    ("batch", "Job"): {f"spec.{name}" for name in ("completions", "completionMode", "selector", "template")},
+    ("", "PersistentVolumeClaim"): {
+        f"spec.{name}"
+        for name in ("accessModes", "selector", "storageClassName", "volumeName", "volumeMode", "dataSource", "dataSourceRef")
+    },
+    ("", "PersistentVolume"): {f"spec.{name}" for name in ("csi", "nfs", "hostPath", "local", "volumeMode", "nodeAffinity")},
+    ("", "Pod"): {"spec"},
+    ("", "Service"): {"spec.clusterIP", "spec.type"},
+    ("", "Secret"): {"type", "immutable"},
+    ("", "ConfigMap"): {"immutable"},
+    ("storage.k8s.io", "StorageClass"): {"parameters", "provisioner", "reclaimPolicy", "volumeBindingMode", "mountOptions"},
+    ("scheduling.k8s.io", "PriorityClass"): {"value", "preemptionPolicy"},
+    ("rbac.authorization.k8s.io", "RoleBinding"): {"roleRef"},
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): {"roleRef"},
+}
+IDENTITY = {"apiVersion", "kind", "metadata.name", "metadata.namespace"}
+CONTENT = {"data", "binaryData", "stringData"}
+HONOURED = {"kubeconfig", "context", "cluster", "namespace", "clusterIdentifier", "deleteUnreachable", "enableConfigMapMutable"} | {
+    "enableSecretMutable",
+    "enablePatchForce",
+    "upsertExistingObjects",
+}
+HARMLESS = {"suppressDeprecationWarnings", "suppressHelmHookWarnings", "helmReleaseSettings", "kubeClientSettings", "enableServerSideApply"}
+
+
+def token(type: str) -> tuple[str, str]:
+    """apiVersion and kind of a Pulumi type token."""
+    group_version, kind = type.split(":")[1:]
+    group = group_version.split("/")[0]
+    if group in REFUSED_GROUPS or kind.endswith("Patch"):
+        raise ProviderError(
+            f"{type} is not supported by the embedded kubernetes provider: write the objects as resources of their own kinds"
+        )
+    return group_version.removeprefix("core/"), kind
+
+
+def group(inputs: Properties) -> str:
+    group, slash, _ = str(inputs.get("apiVersion")).partition("/")
+    return group if slash else ""
+
+
+def is_builtin(inputs: Properties) -> bool:
+    group = group(inputs)
+    return "." not in group or (group.endswith(".k8s.io") and group.count(".") <= 3 and "x-k8s" not in group)
+
+
+def reference(inputs: Properties) -> str:
+    metadata = inputs.get("metadata") or {}
+    return "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def outputs_of(live: Object) -> Properties:
+    live = copy.deepcopy(live)
+    live["metadata"].pop("managedFields", None)
+    return live
+
+
+def cleaned(live: Object) -> Properties:
+    """What the inputs of an imported object must have been."""
+    inputs = {key: copy.deepcopy(value) for key, value in live.items() if key != "status"}
+    for key in SERVER_SET:
+        inputs["metadata"].pop(key, None)
+    return inputs
+
+
+def live_inputs(inputs: Properties, state: Properties, live: Object) -> Properties:
+    """The inputs with what differs from when this stack last saw the object: values the server merely rewrote stay as they were."""
+
+    def merged(given: Any, seen: Any, now: Any) -> Any:
+        if seen == now:
+            return given
+        if isinstance(given, dict) and isinstance(now, dict):
+            seen = seen if isinstance(seen, dict) else {}
+            pairs = {key: merged(value, seen.get(key), now.get(key)) for key, value in given.items()}
+            return {key: value for key, value in pairs.items() if value is not None or key in now}
+        if isinstance(given, list) and isinstance(now, list) and len(given) == len(now):
+            seen = seen if isinstance(seen, list) and len(seen) == len(now) else [None] * len(now)
+            return [merged(*each) for each in zip(given, seen, now, strict=True)]
+        return now
+
+    found: Properties = merged(inputs, _with_text(inputs, state), _with_text(inputs, live))
+    return found
+
+
+def _with_text(inputs: Properties, side: Object) -> Object:
+    """A Secret with the `stringData` of the inputs, which the server keeps only as `data`."""
+    names = inputs.get("stringData") or {}
+    data = side.get("data") or {}
+    text = {name: base64.b64decode(data[name]).decode(errors="replace") for name in names if name in data}
+    return side | {"stringData": text} if names else side

@@ -1,0 +1,92 @@
+"""Every policy over every planned resource: `check` for the findings, `examine` also for what was excepted or could not be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.planned import UNKNOWN, PlannedResource
+from policies import aws_cluster, aws_data, aws_network, first_contact, kubernetes_objects, kubernetes_pods
+from policies.exceptions import EXCEPTIONS
+from policies.rules import POLICIES, Plan, Policy
+
+THEMES = (aws_cluster, aws_data, aws_network, kubernetes_pods, kubernetes_objects, first_contact)
+"""Importing a theme registers its rules."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One rule broken by one resource."""
+
+    policy: Policy
+    resource: str
+    """Kind and name."""
+    detail: str = ""
+    """Which part of it, where there are several."""
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        cites = f" [{' '.join(self.policy.cites)}]" if self.policy.cites else ""
+        return f"{self.policy.id}: {self.resource}: {self.policy.message}{detail}. Fix: {self.policy.fix}{cites}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came of all rules."""
+
+    findings: tuple[Finding, ...]
+    excepted: tuple[tuple[Finding, str], ...]
+    """Findings that the environment may have, with the reason."""
+    undecided: tuple[tuple[str, str], ...]
+    """(policy id, resource) that only the deployment can answer."""
+
+
+def examine(plan: Sequence[PlannedResource], *, environment: str) -> Report:
+    """All rules over a plan.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    if environment not in EXCEPTIONS:
+        raise ValueError(f"environment {environment!r} is none of {', '.join(EXCEPTIONS)}")
+    read = Plan(plan, environment)
+    findings, excepted, undecided = [], [], []
+    for rule in POLICIES.values():
+        for resource, verdict in judged(rule, read):
+            if verdict is UNKNOWN:
+                undecided.append((rule.id, resource))
+            elif verdict is not None:
+                finding = Finding(policy=rule, resource=resource, detail=verdict)
+                reason = EXCEPTIONS[environment].get(rule.id)
+                if reason is None:
+                    findings.append(finding)
+                else:
+                    excepted.append((finding, reason))
+    return Report(findings=tuple(findings), excepted=tuple(excepted), undecided=tuple(undecided))
+
+
+def check(plan: Sequence[PlannedResource], *, environment: str) -> list[Finding]:
+    """What must be put right before this plan may be deployed."""
+    return list(examine(plan, environment=environment).findings)
+
+
+def judged(rule: Policy, plan: Plan) -> Iterator[tuple[str, Any]]:
+    """A rule's answer for each of its subjects: None when it holds, UNKNOWN, or a finding's detail (empty when there is one only)."""
+    for subject in plan.targets(rule.target):
+        verdict = rule.judge(subject)
+        if isinstance(verdict, list):
+            yield from ((subject.name, str(detail)) for detail in verdict) if verdict else [(subject.name, None)]
+        else:
+            yield subject.name, UNKNOWN if verdict is UNKNOWN else None if verdict else ""
+
+
+def render(report: Report) -> str:
+    """The report as text; its last line is the count of findings."""
+    lines = [str(finding) for finding in report.findings]
+    lines += [f"excepted: {finding.policy.id}: {finding.resource}: {reason}" for finding, reason in report.excepted]
+    if report.undecided:
+        rules = sorted({rule for rule, _ in report.undecided})
+        lines.append(f"not known before deployment: {len(report.undecided)} answers of {', '.join(rules)}")
+    count = len(report.findings)
+    return "\n".join([*lines, f"{count} finding{'' if count == 1 else 's'}"])

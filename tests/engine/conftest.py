@@ -1,0 +1,66 @@
+"""The real Pulumi engine against an embedded cloud whose nodes are simulated: no kubelet and no containers, so pods are ready at once."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from pulumi import automation as auto
+
+from embedded import cloud as clouds
+from embedded.__main__ import _services, _stop_everything
+from embedded.cloud import PROJECT, Cloud
+from embedded.engine import Progress, Program, merged, open_stack, run_program
+
+IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
+"""Simulated nodes run no image, so none is built."""
+WITHOUT_BUILD = {"airflow-on-eks:image": {"digest": IMAGE}}
+
+
+@dataclass
+class Engine:
+    """Runs engine operations on one embedded cloud."""
+
+    cloud: Cloud
+
+    def stack(self, name: str, program: Program = run_program, settings: dict[str, Any] | None = None) -> auto.Stack:
+        return open_stack(self.cloud, name, program=program, settings=merged(WITHOUT_BUILD, settings or {}))
+
+    def run(self, operation: Callable[..., Any]) -> Progress:
+        """Run `stack.up`, `stack.refresh` and the like; what the engine did."""
+        progress = Progress()
+        operation(on_event=progress, suppress_progress=True)
+        return progress
+
+    def client(self, service: str) -> Any:
+        """An AWS client that talks to this cloud."""
+        return boto3.client(
+            service,
+            endpoint_url=self.cloud.aws_endpoint,
+            region_name=self.cloud.region,
+            aws_access_key_id="embedded",
+            aws_secret_access_key="embedded",
+        )
+
+    def inventory(self) -> dict[str, list[str]]:
+        """Everything that exists in the embedded AWS, by type."""
+        with urllib.request.urlopen(f"{self.cloud.aws_endpoint}/embedded/inventory", timeout=30) as answer:
+            return {kind: names for kind, names in json.load(answer).items() if names}
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    home = Path(PROJECT / ".embedded-engine")
+    leftover = clouds.load(home)
+    if leftover:  # an earlier run was killed
+        _stop_everything(leftover)
+    cloud = clouds.create(home, simulated=True)
+    _services(cloud)
+    yield Engine(cloud)
+    _stop_everything(cloud)

@@ -1,0 +1,110 @@
+"""One stack's life, from the first plan to nothing (rows A23, B6, C1). The tests run in their order on one stack.
+
+Nodes are simulated, so this tier cannot prove that a container starts or that Airflow works; the e2e tier does.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from pulumi import automation as auto
+
+from embedded.cloud import PROJECT
+from embedded.engine import Progress, shipped_stacks
+from tests.engine.conftest import Engine
+
+
+def _changed(progress: Progress) -> list[str]:
+    return [urn.rpartition("::")[2] for _, urn in progress.changes]
+
+
+@pytest.mark.parametrize("name", shipped_stacks())
+def test_every_shipped_stack_file_has_a_plan(engine: Engine, name: str) -> None:
+    progress = Progress(preview=True)
+    began = time.monotonic()
+    engine.stack(name).preview(on_event=progress, suppress_progress=True)
+    assert progress.counts["create"] > 80, progress.counts
+    print(f"plan of {name}: {progress.counts['create']} resources in {time.monotonic() - began:.1f} s")
+    assert engine.inventory() == {}, "a plan creates nothing"
+
+
+def test_a_broken_up_is_repaired_by_the_next(engine: Engine) -> None:
+    """AWS refuses one call in the middle of the deployment; the next `up` finishes it."""
+    fault = {"service": "rds", "operation": "CreateDBInstance", "code": "InsufficientDBInstanceCapacity", "count": 1}
+    request = urllib.request.Request(
+        f"{engine.cloud.aws_endpoint}/embedded/faults", json.dumps(fault).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+    stack = engine.stack("local")
+    with pytest.raises(auto.CommandError, match="InsufficientDBInstanceCapacity"):
+        stack.up(suppress_progress=True)
+    repaired = engine.run(stack.up)
+    assert "metadata" in " ".join(_changed(repaired))
+    assert stack.outputs()["web_ui_url"].value.startswith("http://")
+
+
+def test_a_second_up_changes_nothing(engine: Engine) -> None:
+    progress = engine.run(engine.stack("local").up)
+    assert progress.changes == []
+
+
+def test_refresh_finds_no_drift(engine: Engine) -> None:
+    summary = engine.stack("local").refresh(suppress_progress=True).summary.resource_changes
+    assert set(summary or {}) == {"same"}, summary
+
+
+def test_refresh_sees_a_change_made_behind_pulumis_back(engine: Engine) -> None:
+    rds = engine.client("rds")
+    before = rds.describe_db_instances()["DBInstances"][0]
+    days = before["BackupRetentionPeriod"] + 1
+    rds.modify_db_instance(DBInstanceIdentifier=before["DBInstanceIdentifier"], BackupRetentionPeriod=days, ApplyImmediately=True)
+    stack = engine.stack("local")
+    summary = stack.refresh(suppress_progress=True).summary.resource_changes
+    assert (summary or {}).get("update") == 1, summary
+    repaired = engine.run(stack.up)
+    assert len(repaired.changes) == 1, repaired.changes
+    assert rds.describe_db_instances()["DBInstances"][0]["BackupRetentionPeriod"] == days - 1
+
+
+def test_a_changed_setting_updates_only_what_depends_on_it(engine: Engine) -> None:
+    progress = engine.run(engine.stack("local", settings={"airflow-on-eks:airflow": {"taskRetries": 4}}).up)
+    kinds = {urn.rpartition("::")[0].rpartition("$")[2] for _, urn in progress.changes}
+    assert progress.changes
+    assert all(kind.startswith("kubernetes:") for kind in kinds), f"a retry count is Airflow's business only, changed: {kinds}"
+    engine.run(engine.stack("local").up)
+
+
+def test_a_changed_repository_name_replaces_the_repository(engine: Engine) -> None:
+    progress = engine.run(engine.stack("local", settings={"airflow-on-eks:image": {"repository": "airflow-renamed"}}).up)
+    assert ("create-replacement" in progress.counts) or ("replace" in progress.counts), progress.counts
+    names = [repository["repositoryName"] for repository in engine.client("ecr").describe_repositories()["repositories"]]
+    assert names == ["airflow-renamed"]
+    engine.run(engine.stack("local").up)
+
+
+def test_no_generated_secret_is_anywhere_in_clear(engine: Engine) -> None:
+    stack = engine.stack("local")
+    secrets = [
+        output.value for output in stack.outputs().values() if output.secret and isinstance(output.value, str) and len(output.value) > 8
+    ]
+    assert secrets, "the password of the web UI is a secret output"
+    state = json.dumps(stack.export_stack().deployment)
+    assert not [secret for secret in secrets if secret in state]
+
+
+def test_destroy_leaves_nothing(engine: Engine) -> None:
+    stack = engine.stack("local")
+    engine.run(stack.destroy)
+    assert engine.inventory() == {}
+    left = engine.cloud.home / "kubernetes-leftovers.json"
+    assert not left.exists() or not any(json.loads(left.read_text()).values())
+
+
+def test_shipped_files_are_untouched() -> None:
+    for file in Path(PROJECT).glob("Pulumi.*.yaml"):
+        assert "encryptionsalt" not in yaml.safe_load(file.read_text()), f"{file.name} must stay as shipped"

@@ -1,0 +1,292 @@
+"""A11-A16, B3-B6: the objects of a release, their order and where its secrets are. That Airflow runs is shown by the e2e tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from components.airflow_database import DatabaseConnection
+from components.airflow_release import MANIFESTS, AirflowRelease, AirflowReleaseArgs
+from components.efs_storage import SharedVolumes
+from components.settings import ReplicaSettings
+from tests.conftest import Engine, secrets_of
+
+Build = Callable[[Callable[[], Any]], Engine]
+IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
+PROGRAMS = ("api-server", "scheduler", "dag-processor", "triggerer")
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+JOB = "kubernetes:batch/v1:Job"
+SECRET = ("kubernetes:core/v1:Secret", "airflow-secrets")
+CONFIG = ("kubernetes:core/v1:ConfigMap", "airflow-config")
+CLUSTER_WIDE = {
+    ("kubernetes:core/v1:Namespace", "airflow-namespace"),
+    ("kubernetes:scheduling.k8s.io/v1:PriorityClass", "airflow-priority"),
+}
+
+
+def release(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowRelease]:
+    def make() -> AirflowRelease:
+        connection = DatabaseConnection(
+            host="db.example.com",
+            port=5432,
+            database="airflow",
+            username="airflow",
+            password=pulumi.Output.secret("database-password"),
+            sync_uri=pulumi.Output.secret("postgresql+psycopg2://airflow:database-password@db.example.com:5432/airflow?sslmode=require"),
+            async_uri=pulumi.Output.secret("postgresql+asyncpg://airflow:database-password@db.example.com:5432/airflow?ssl=require"),
+        )
+        plan = {
+            "image": IMAGE,
+            "database": connection,
+            "volumes": SharedVolumes(storage_class="airflow-sc", dags="airflow-dags", logs="airflow-logs"),
+            "deployment": "airflow-dev",
+            "version": "3.3.2",
+            "admin_user": "eksuser",
+            "admin_email": "admin@example.com",
+            "task_retries": 2,
+            "task_retry_delay_seconds": 60,
+            "worker_grace_period_seconds": 100,
+            "worker_pods_creation_batch_size": 16,
+            "worker_cpu": "250m",
+            "worker_memory": "1Gi",
+            "replicas": ReplicaSettings(api_server=2, scheduler=3, dag_processor=1, triggerer=1),
+            "web_allowed_cidrs": (),
+            "web_certificate_arn": None,
+            "web_port": 8080,
+            "tags": tags,
+        }
+        return AirflowRelease("airflow", AirflowReleaseArgs(**{**plan, **changes}))
+
+    return make
+
+
+def waits_for(engine: Engine, kind: str, name: str) -> set[str]:
+    return {urn.rpartition("::")[2] for urn in engine.request(kind, name).dependencies}
+
+
+def checksums(engine: Engine, program: str) -> dict[str, str]:
+    annotations = engine.resources[DEPLOYMENT, f"airflow-{program}"]["spec"]["template"]["metadata"]["annotations"]
+    return {key: value for key, value in annotations.items() if key.startswith("checksum/")}
+
+
+def test_a11_a13_the_release_consists_of_exactly_these_resources(build: Build, tags: dict[str, str]) -> None:
+    policies = ("default-deny", "dns", "to-api-server", "to-triggerer-logs", "core-to-database", "to-kubernetes-api")
+    policies += ("api-server-to-triggerer-logs", "dags-to-the-world")
+    accounts = (*PROGRAMS, "jobs", "worker")
+    assert build(release(tags)).children == {
+        *CLUSTER_WIDE,
+        SECRET,
+        CONFIG,
+        ("kubernetes:core/v1:ConfigMap", "airflow-worker-pod"),
+        ("kubernetes:core/v1:PersistentVolumeClaim", "airflow-dags-claim"),
+        ("kubernetes:core/v1:PersistentVolumeClaim", "airflow-logs-claim"),
+        ("kubernetes:core/v1:Service", "airflow-internal"),
+        ("kubernetes:core/v1:Service", "airflow-web"),
+        (JOB, "airflow-migrations"),
+        (JOB, "airflow-create-user"),
+        *((DEPLOYMENT, f"airflow-{program}") for program in PROGRAMS),
+        *(("kubernetes:policy/v1:PodDisruptionBudget", f"airflow-{program}-budget") for program in PROGRAMS),
+        *(("kubernetes:core/v1:ServiceAccount", f"airflow-{account}-account") for account in accounts),
+        *(
+            (f"kubernetes:rbac.authorization.k8s.io/v1:Role{kind}", f"airflow-{account}-{name}")
+            for account in PROGRAMS[:2]
+            for kind, name in _BOTH
+        ),
+        *(("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"airflow-{policy}-traffic") for policy in policies),
+        ("random:index/randomPassword:RandomPassword", "airflow-admin-password"),
+        ("random:index/randomPassword:RandomPassword", "airflow-api-secret-key"),
+        ("random:index/randomPassword:RandomPassword", "airflow-jwt-secret"),
+        ("random:index/randomBytes:RandomBytes", "airflow-fernet-key"),
+    }
+
+
+_BOTH = (("", "role"), ("Binding", "binding"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "logical", "name"),
+    [
+        ("kubernetes:core/v1:Namespace", "airflow-namespace", "airflow"),
+        ("kubernetes:core/v1:Secret", "airflow-secrets", "airflow-secrets"),
+        ("kubernetes:core/v1:ConfigMap", "airflow-config", "airflow-configmap"),
+        ("kubernetes:core/v1:PersistentVolumeClaim", "airflow-dags-claim", "airflow-dags"),
+        ("kubernetes:core/v1:PersistentVolumeClaim", "airflow-logs-claim", "airflow-logs"),
+        ("kubernetes:core/v1:Service", "airflow-web", "airflow"),
+        ("kubernetes:core/v1:Service", "airflow-internal", "airflow-api-server"),
+    ],
+)
+def test_a11_a12_a13_names_are_those_of_the_lab(kind: str, logical: str, name: str, build: Build, tags: dict[str, str]) -> None:
+    assert build(release(tags)).resources[kind, logical]["metadata"]["name"] == name
+
+
+def test_everything_else_is_in_the_namespace(build: Build, tags: dict[str, str]) -> None:
+    engine = build(release(tags))
+    for key in engine.children - CLUSTER_WIDE:
+        if key[0].startswith("kubernetes:"):
+            assert engine.resources[key]["metadata"]["namespace"] == "airflow", key
+
+
+def test_b4_the_namespace_enforces_restricted_pods(build: Build, tags: dict[str, str]) -> None:
+    labels = build(release(tags)).resources["kubernetes:core/v1:Namespace", "airflow-namespace"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_b5_migration_then_user_then_programs_then_load_balancer(build: Build, tags: dict[str, str]) -> None:
+    engine = build(release(tags))
+    assert waits_for(engine, JOB, "airflow-migrations") >= {"airflow-secrets", "airflow-config", "airflow-jobs-account"}
+    assert "airflow-migrations" in waits_for(engine, JOB, "airflow-create-user")
+    for program in PROGRAMS:
+        assert waits_for(engine, DEPLOYMENT, f"airflow-{program}") >= {"airflow-create-user", "airflow-dags-claim", "airflow-logs-claim"}
+    for service in ("airflow-web", "airflow-internal"):
+        assert "airflow-api-server" in waits_for(engine, "kubernetes:core/v1:Service", service)
+
+
+def test_b5_another_image_or_configuration_is_another_migration(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    changes: list[dict[str, Any]] = [{}, {}, {"image": IMAGE.replace("a" * 64, "b" * 64)}, {"task_retries": 3}]
+    names = [build(release(tags, **change)).resources[JOB, "airflow-migrations"]["metadata"].get("name") for change in changes]
+    if not preview or names[0]:
+        assert names[0] == names[1], "the same again must change nothing"
+        assert len(set(names)) == 3
+        assert all(name.startswith("airflow-migrations-") for name in names)
+
+
+def test_b6_a_second_run_gives_the_same_pods(build: Build, tags: dict[str, str]) -> None:
+    first, second = build(release(tags)), build(release(tags))
+    for program in PROGRAMS:
+        assert first.resources[DEPLOYMENT, f"airflow-{program}"] == second.resources[DEPLOYMENT, f"airflow-{program}"]
+
+
+def test_b6_a_changed_configuration_restarts_all_and_another_worker_size_none(build: Build, tags: dict[str, str]) -> None:
+    before = build(release(tags))
+    retries, worker = build(release(tags, task_retries=3)), build(release(tags, worker_memory="2Gi"))
+    for program in PROGRAMS:
+        assert checksums(worker, program) == checksums(before, program)
+        assert checksums(retries, program) != checksums(before, program)
+
+
+def test_a_changed_password_of_the_administrator_restarts_nothing(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    if preview:
+        return
+    values = [checksums(build(release(tags)), program)["checksum/secrets"] for program in PROGRAMS]
+    assert len(set(values)) == len(PROGRAMS), "each is made of the keys that its own program reads"
+
+
+@pytest.mark.parametrize(("program", "replicas"), [("api-server", 2), ("scheduler", 3), ("dag-processor", 1), ("triggerer", 1)])
+def test_b1_replicas_are_settings(program: str, replicas: int, build: Build, tags: dict[str, str]) -> None:
+    assert build(release(tags)).resources[DEPLOYMENT, f"airflow-{program}"]["spec"]["replicas"] == replicas
+
+
+def test_a15_the_workers_template_is_a_config_map_of_its_own(build: Build, tags: dict[str, str]) -> None:
+    data = build(release(tags)).resources["kubernetes:core/v1:ConfigMap", "airflow-worker-pod"]["data"]
+    [(file, text)] = data.items()
+    assert file == "pod_template_file.yaml"
+    pod = yaml.safe_load(text)
+    assert pod["spec"]["containers"][0]["image"] == IMAGE
+    assert pod["spec"]["serviceAccountName"] == "airflow-worker"
+
+
+def test_secrets_stand_in_the_secret_and_nowhere_else(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    engine = build(release(tags))
+    assert set(engine.resources[SECRET]["stringData"]) == {
+        "sql-alchemy-conn",
+        "sql-alchemy-conn-async",
+        "fernet-key",
+        "api-secret-key",
+        "jwt-secret",
+        "admin-password",
+    }
+    texts = ("database-password", "generated-airflow-jwt-secret", "generated-airflow-admin-password", "c2VjcmV0LW9m")
+    for key, inputs in engine.raw.items():
+        if key[0].startswith("random:"):
+            continue
+        clear = json.dumps(inputs)
+        for hidden in secrets_of(inputs):
+            clear = clear.replace(json.dumps(hidden), "")
+        if key != SECRET:
+            assert not [text for text in texts if text in json.dumps(inputs)], key
+        assert "database-password" not in clear, key
+
+
+def test_a_pod_is_not_hidden_from_the_diff_by_the_hash_of_a_secret(build: Build, tags: dict[str, str]) -> None:
+    engine = build(release(tags))
+    for program in PROGRAMS:
+        assert not list(secrets_of(engine.raw[DEPLOYMENT, f"airflow-{program}"]))
+
+
+def test_b6_the_fernet_key_is_32_url_safe_bytes(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    engine = build(release(tags))
+    assert engine.resources["random:index/randomBytes:RandomBytes", "airflow-fernet-key"] == {"length": 32}
+    if not preview:
+        assert not set("+/") & set(engine.resources[SECRET]["stringData"]["fernet-key"])
+
+
+@pytest.mark.parametrize("claim", ["dags", "logs"])
+def test_a12_claims_name_their_volume_and_go_with_the_namespace(claim: str, build: Build, tags: dict[str, str]) -> None:
+    key = ("kubernetes:core/v1:PersistentVolumeClaim", f"airflow-{claim}-claim")
+    engine = build(release(tags))
+    assert engine.resources[key]["spec"] == {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": "airflow-sc",
+        "volumeName": f"airflow-{claim}",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    deleted_with = engine.request(*key).deletedWith
+    assert deleted_with.endswith("::airflow-namespace"), "a running task's pod holds a claim for as long as the task takes"
+
+
+def test_a13_a16_outputs_are_what_a_person_needs_to_log_in(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    outputs = build(release(tags)).registered_outputs("airflow")
+    assert (outputs["admin_user"], outputs["namespace"]) == ("eksuser", "airflow")
+    if not preview:
+        assert outputs["web_ui_url"] == "http://airflow-web.elb.us-west-2.amazonaws.com:8080"
+        assert list(secrets_of(outputs["admin_password"])) == ["generated-airflow-admin-password"]
+
+
+def test_a_certificate_gives_https_and_secure_cookies(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    engine = build(release(tags, web_certificate_arn="arn:certificate", web_port=443, web_allowed_cidrs=("198.51.100.0/24",)))
+    assert engine.resources[CONFIG]["data"]["AIRFLOW__FAB__COOKIE_SECURE"] == "True"
+    assert engine.resources["kubernetes:core/v1:Service", "airflow-web"]["spec"]["loadBalancerSourceRanges"] == ["198.51.100.0/24"]
+    if not preview:
+        assert engine.registered_outputs("airflow")["web_ui_url"] == "https://airflow-web.elb.us-west-2.amazonaws.com"
+
+
+def test_b3_roles_hold_just_the_verbs_that_airflow_calls(build: Build, tags: dict[str, str]) -> None:
+    engine = build(release(tags))
+    roles = engine.of_type("kubernetes:rbac.authorization.k8s.io/v1:Role")
+    rules = {name: [(rule["resources"], rule["verbs"]) for rule in role["rules"]] for name, role in roles.items()}
+    assert rules == {
+        "airflow-scheduler-role": [(["pods"], ["create", "get", "list", "watch", "patch", "delete"])],
+        "airflow-api-server-role": [(["pods"], ["list"]), (["pods/log"], ["get"])],
+    }
+    for name, binding in engine.of_type("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding").items():
+        [subject] = binding["subjects"]
+        assert subject == {"kind": "ServiceAccount", "name": name.removesuffix("-binding"), "namespace": "airflow"}
+        assert binding["roleRef"]["name"] == subject["name"]
+
+
+def test_b3_only_scheduler_and_api_server_get_a_token(build: Build, tags: dict[str, str]) -> None:
+    accounts = build(release(tags)).of_type("kubernetes:core/v1:ServiceAccount")
+    with_token = {name for name, account in accounts.items() if account["automountServiceAccountToken"]}
+    assert with_token == {"airflow-scheduler-account", "airflow-api-server-account"}
+
+
+def test_b4_nothing_is_allowed_that_no_policy_names(build: Build, tags: dict[str, str]) -> None:
+    policies = {
+        name: policy["spec"] for name, policy in build(release(tags)).of_type("kubernetes:networking.k8s.io/v1:NetworkPolicy").items()
+    }
+    assert policies["airflow-default-deny-traffic"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    to_database = policies["airflow-core-to-database-traffic"]["podSelector"]["matchExpressions"][0]["values"]
+    assert "worker" not in to_database
+    world = policies["airflow-dags-to-the-world-traffic"]["egress"][1]["to"][0]["ipBlock"]
+    assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(world["except"]), "tasks reach neither the database nor the nodes' credentials"
+
+
+def test_manifests_hold_no_value_of_a_stack() -> None:
+    for file in MANIFESTS.glob("*.yaml"):
+        for manifest in yaml.safe_load_all(file.read_text()):
+            assert set(manifest["metadata"]) == {"name"}, "the namespace comes from the release"

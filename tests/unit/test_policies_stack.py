@@ -1,0 +1,51 @@
+"""C4, C5: the program itself, with each shipped stack file, against the policies and the placement proof.
+
+Mocks do not show the children of `eks.Cluster`, so rules about the control plane and its add-ons are the engine tier's to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from components import placement
+from components.placement_plan import Machine
+from components.planned import PlannedResource
+from policies.check import examine
+from tests.conftest import INSTANCE_TYPES, NAMESPACE, PROJECT, Engine
+
+STACKS = sorted(file.name.split(".")[1] for file in PROJECT.glob("Pulumi.*.yaml"))
+MACHINES = {name: Machine(vcpus=vcpus, memory_mib=memory, max_pods=29) for name, (vcpus, memory, _, _) in INSTANCE_TYPES.items()}
+GAPS = {"vpc-flow-logs", "secrets-as-files", "rds-verified-tls"}
+"""Rules that the program does not keep yet."""
+
+
+def planned(engine: Engine) -> list[PlannedResource]:
+    """What a run of the program registered, as policies read it."""
+    parents = {key: request.parent.rpartition("::")[2] for key, request in engine.monitor.requests.items()}
+    return [
+        PlannedResource(type=kind, name=name, inputs=inputs, parent=parents.get((kind, name), ""))
+        for (kind, name), inputs in engine.raw.items()
+    ]
+
+
+def environment(stack: str) -> str:
+    given = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return str(given.get(f"{NAMESPACE}:environment", "dev"))
+
+
+@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_program_keeps_every_policy(run_main: Callable[[str], Engine], stack: str):
+    report = examine(planned(run_main(stack)), environment=environment(stack))
+    assert [str(finding) for finding in report.findings if finding.policy.id not in GAPS] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_pod_of_the_program_has_a_place_and_only_tasks_are_on_spot(run_main: Callable[[str], Engine], stack: str):
+    proof = placement.prove(planned(run_main(stack)), MACHINES)
+    assert proof.problems == ()
+    assert {placed.pod.worker for placed in proof.placements if placed.possible and placed.group.spot} <= {True}
+    assert len({placed.pod.name for placed in proof.placements if not placed.pod.worker}) >= 6, "four programs and two Jobs"
