@@ -15,6 +15,7 @@ from components.cluster import Cluster, ClusterArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from components.cost_tags import cost_tags
 from components.efs_storage import EfsStorage, EfsStorageArgs
+from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs
 from components.settings import Settings
 from components.spot_node_group import spot_node_groups
@@ -22,17 +23,16 @@ from components.spot_node_group import spot_node_groups
 settings = Settings.load(pulumi.Config())
 tags = cost_tags(settings)
 placed: dict = {"region": settings.region, "tags": tags}
-
-network = Network("airflow", NetworkArgs(**vars(settings.network), **placed))
-cluster = Cluster("airflow", ClusterArgs(network=network.ids, cluster=settings.cluster, core=settings.core, **placed))
+key = EncryptionKey("airflow", EncryptionKeyArgs(**placed))
+stored: dict = {"kms_key_arn": key.arn, "tags": tags}
+network = Network("airflow", NetworkArgs(**vars(settings.network), **stored, region=settings.region))
+cluster = Cluster("airflow", ClusterArgs(**stored, network=network.ids, cluster=settings.cluster, core=settings.core))
 spot = spot_node_groups(settings.workers, cluster.node_wiring, tags)
 
 data: dict = {"vpc_id": network.ids.vpc_id, "subnet_ids": network.ids.private, "client_security_group_id": cluster.node_security_group_id}
-stored: dict = {"kms_key_arn": cluster.key_arn, "tags": tags}
 k8s_provider = k8s.Provider("kubernetes", kubeconfig=cluster.kubeconfig, enable_config_map_mutable=True, enable_secret_mutable=True)
 on_cluster = pulumi.ResourceOptions(providers=[k8s_provider])
-# pods come last and go first, while nodes, drivers and the controller of the load balancer are there
-on_nodes = pulumi.ResourceOptions(providers=[k8s_provider], depends_on=[cluster, *spot])
+on_nodes = pulumi.ResourceOptions(providers=[k8s_provider], depends_on=[cluster, *spot])  # pods come last and go first
 
 image = AirflowImage("airflow", AirflowImageArgs(**vars(settings.image), **stored))
 database = AirflowDatabase("metadata", AirflowDatabaseArgs(**vars(settings.database), **data, **stored))

@@ -1,7 +1,7 @@
 """The EKS control plane, the On-Demand nodes of Airflow's own components, and the add-ons that every pod relies on.
 
-Owns the key for secrets and logs, the log group (made first: AWS would make one without retention that outlives the stack), the security
-group that database and file system admit, and Pod Identity. Workers' nodes are SpotNodeGroup's.
+Owns the log group (made first: AWS would make one without retention that outlives the stack), the security group that database and file
+system admit, and Pod Identity. Workers' nodes are SpotNodeGroup's.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ EFS_SERVICE_ACCOUNTS = ("efs-csi-controller-sa", "efs-csi-node-sa")
 class ClusterArgs:
     """Where the cluster lies and what its core nodes are."""
 
-    region: str
     network: NetworkIds
+    kms_key_arn: pulumi.Input[str]
+    """Key for Kubernetes secrets and for logs."""
     cluster: ClusterSettings
     core: CoreSettings
     tags: Mapping[str, str]
@@ -42,7 +43,7 @@ class ClusterArgs:
 
 
 class Cluster(pulumi.ComponentResource):
-    """`eks.Cluster {name}`, node group `{name}-ng-on-demand`, add-ons `{name}-pod-identity` and `{name}-efs-driver`, `{name}-key`,
+    """`eks.Cluster {name}`, node group `{name}-ng-on-demand`, add-ons `{name}-pod-identity` and `{name}-efs-driver`, log group
     `{name}-logs` and security group `{name}-nodes`.
 
     `depends_on=[cluster]` waits for nodes and add-ons, and removes what depends on it before them.
@@ -57,19 +58,16 @@ class Cluster(pulumi.ComponentResource):
     """What every further node group needs."""
     cluster_security_group_id: pulumi.Output[str]
     """EKS's own: on the control plane's interfaces and on every node."""
-    key_arn: pulumi.Output[str]
-    """Key for everything of the stack that is stored."""
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-on-eks:index:Cluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = component_tags(args.tags, "cluster", Name=name)
-        key = self._key(name, args, tags)
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
             name=log_group_name(args.cluster.name),
             retention_in_days=args.cluster.log_retention_days,
-            kms_key_id=key.arn,
+            kms_key_id=args.kms_key_arn,
             tags=tags,
             opts=child,
         )
@@ -95,7 +93,7 @@ class Cluster(pulumi.ComponentResource):
             skip_default_node_group=True,
             create_oidc_provider=False,  # pods get roles by Pod Identity
             enabled_cluster_log_types=LOG_TYPES,
-            encryption_config_key_arn=key.arn,
+            encryption_config_key_arn=args.kms_key_arn,
             endpoint_private_access=True,
             endpoint_public_access=args.cluster.endpoint_public,
             public_access_cidrs=list(args.cluster.public_access_cidrs) or None,
@@ -115,7 +113,6 @@ class Cluster(pulumi.ComponentResource):
             subnet_ids=args.network.nodes,
             security_group_ids=(self.cluster_security_group_id, nodes.id),
         )
-        self.key_arn = key.arn
         core = self._core_nodes(name, args)
         self._add_ons(name, args, core, tags)
         self.register_outputs(
@@ -125,20 +122,7 @@ class Cluster(pulumi.ComponentResource):
                 "node_security_group_id": self.node_security_group_id,
                 "node_wiring": {**vars(self.node_wiring), "security_group_ids": list(self.node_wiring.security_group_ids)},
                 "cluster_security_group_id": self.cluster_security_group_id,
-                "key_arn": self.key_arn,
             }
-        )
-
-    def _key(self, name: str, args: ClusterArgs, tags: Mapping[str, str]) -> aws.kms.Key:
-        account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
-        return aws.kms.Key(
-            f"{name}-key",
-            description=f"Secrets, logs and data at rest of {args.cluster.name}",
-            enable_key_rotation=True,
-            deletion_window_in_days=7,
-            policy=account.apply(lambda known: iam_policies.key_policy(known, args.region)),
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _core_nodes(self, name: str, args: ClusterArgs) -> aws.eks.NodeGroup:

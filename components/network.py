@@ -13,7 +13,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from components import network_plan
+from components import iam_policies, network_plan
 from components.cost_tags import component_tags
 
 ANYWHERE = "0.0.0.0/0"
@@ -34,6 +34,10 @@ class NetworkArgs:
     """An existing VPC: then nothing is created."""
     private_subnet_ids: tuple[str, ...] = ()
     public_subnet_ids: tuple[str, ...] = ()
+    log_retention_days: int
+    """How long it stays on record who talked to whom."""
+    kms_key_arn: pulumi.Input[str]
+    """Key for that record."""
     tags: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -58,7 +62,7 @@ class NetworkIds:
 
 
 class Network(pulumi.ComponentResource):
-    """VPC `{name}-vpc`, subnets `{name}-public-a`, `{name}-private-a`, ..., their routes, gateways and the emptied default group."""
+    """VPC `{name}-vpc`, subnets `{name}-public-a`, `{name}-private-a`, ..., their routes and gateways, `{name}-flow-log`, and the emptied default group."""
 
     ids: NetworkIds
     """The network by its ids."""
@@ -83,6 +87,7 @@ class Network(pulumi.ComponentResource):
             opts=child,
         )
         aws.ec2.DefaultSecurityGroup(f"{name}-default-group", vpc_id=vpc.id, ingress=[], egress=[], tags=tags("default-group"), opts=child)
+        self._flow_log(name, args, vpc, tags("flow-log"))
         internet = aws.ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, tags=tags("internet"), opts=child)
         public_routes = aws.ec2.RouteTable(f"{name}-public-routes", vpc_id=vpc.id, tags=tags("public-routes"), opts=child)
         way_out = aws.ec2.Route(
@@ -148,6 +153,33 @@ class Network(pulumi.ComponentResource):
         urns = pulumi.Output.all(*(resource.urn for resource in ready))
         with_way_out: pulumi.Output[list[str]] = pulumi.Output.all(private, urns).apply(lambda known: list(known[0]))
         return NetworkIds(vpc_id=vpc.id, private=tuple(private), public=tuple(public), nodes=with_way_out)
+
+    def _flow_log(self, name: str, args: NetworkArgs, vpc: aws.ec2.Vpc, tags: Mapping[str, str]) -> None:
+        child = pulumi.ResourceOptions(parent=self)
+        records = aws.cloudwatch.LogGroup(
+            f"{name}-flow-log", retention_in_days=args.log_retention_days, kms_key_id=args.kms_key_arn, tags=tags, opts=child
+        )
+        role = aws.iam.Role(
+            f"{name}-flow-log-role",
+            description="VPC flow logs: write into their own log group",
+            assume_role_policy=iam_policies.trust("vpc-flow-logs.amazonaws.com"),
+            tags=tags,
+            opts=child,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{name}-flow-log-policy", role=role.name, policy=records.arn.apply(iam_policies.log_delivery), opts=child
+        )
+        aws.ec2.FlowLog(
+            f"{name}-flow-log",
+            vpc_id=vpc.id,
+            traffic_type="ALL",
+            log_destination_type="cloud-watch-logs",
+            log_destination=records.arn,
+            iam_role_arn=role.arn,
+            max_aggregation_interval=600,  # seconds; the shorter one writes, and costs, ten times as much
+            tags=tags,
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[policy])),
+        )
 
     def _nat_gateway(self, name: str, subnet_id: pulumi.Input[str], tags: Mapping[str, str], way_out: aws.ec2.Route) -> aws.ec2.NatGateway:
         child = pulumi.ResourceOptions(parent=self)

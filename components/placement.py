@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from components.placement_plan import Machine, NodeGroup, Pod, Taint, known, planned_groups, planned_pods, requests, smallest
+from components.placement_plan import Machine, NodeGroup, Pod, Taint, planned_groups, planned_pods, requests, smallest
 from components.planned import PlannedResource
+from components.planned_values import known, readable_plan
 
 Fallback = Literal["none", "on-demand"]
 SELECT_CORE = "give it nodeSelector lifecycle: OnDemand and no toleration of the Spot taint"
@@ -55,6 +56,7 @@ def prove(
         fallback: whether workers may overflow to On-Demand groups that carry the workers' taint.
         more_pods: pods that the plan does not show, such as a worker template whose text is not known before deployment.
     """
+    plan = readable_plan(plan)
     pods = [*planned_pods(plan), *more_pods]
     groups = planned_groups(plan)
     placements = [Placement(pod=pod, group=group, obstacles=tuple(obstacles(pod, group, machines))) for pod in pods for group in groups]

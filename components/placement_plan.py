@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from components.planned import UNKNOWN, PlannedResource
+from components.planned_values import at, known
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -94,25 +95,6 @@ class Pod:
     """How many run for good; 0 for jobs and tasks."""
     resource: PlannedResource | None = None
     """What declares it."""
-
-
-def at(value: Any, path: str, default: Any = None) -> Any:
-    """The value at a dotted path; UNKNOWN as soon as the path leads into something unknown."""
-    for step in path.split("."):
-        if value is UNKNOWN:
-            return UNKNOWN
-        if isinstance(value, list | tuple) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        elif isinstance(value, Mapping) and value.get(step) is not None:
-            value = value[step]
-        else:
-            return default
-    return value
-
-
-def known(value: Any, kind: Any, default: Any) -> Any:
-    """The value if it is of that kind, else the default: for values that may be unknown or hidden."""
-    return value if isinstance(value, kind) else default
 
 
 def display_name(resource: PlannedResource) -> str:

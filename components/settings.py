@@ -35,6 +35,7 @@ class NetworkSettings:
     """An existing VPC; with it both lists of subnets are needed and nothing is created."""
     private_subnet_ids: tuple[str, ...]
     public_subnet_ids: tuple[str, ...]
+    log_retention_days: int
 
 
 @dataclass(frozen=True, kw_only=True)

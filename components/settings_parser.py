@@ -150,13 +150,16 @@ def _section(kind: type, value: Any, path: str) -> tuple[Any, list[Problem]]:
 def _map(value: Any, path: str) -> tuple[Any, list[Problem]]:
     if not isinstance(value, Mapping):
         return _wrong(path, value, f"must be an object of texts, got {_noun(value)}")
-    bad = [Problem(setting=f"{path}.{key}", value=item, rule="must be a text") for key, item in value.items() if not isinstance(item, str)]
-    return (MISSING if bad else dict(value)), bad
+    texts = {key: _as_text(item) for key, item in value.items()}
+    bad = [Problem(setting=f"{path}.{key}", value=item, rule="must be a text") for key, item in texts.items() if not isinstance(item, str)]
+    return (MISSING if bad else texts), bad
 
 
 def _scalar(kind: type, value: Any, path: str) -> tuple[Any, list[Problem]]:
     if isinstance(value, str) and "[" not in path:  # `pulumi config set` stores every value as text; inside lists types are kept
         value = _from_text(kind, value)
+    if kind is str and not isinstance(value, bool):
+        value = _as_text(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) is not (kind is bool) or not isinstance(value, kind):
@@ -173,6 +176,11 @@ def _from_text(kind: type, text: str) -> Any:
     if kind is int and text.removeprefix("-").isdecimal():
         return int(text)
     return text
+
+
+def _as_text(value: Any) -> Any:
+    # in sections the engine itself turns "17" into 17 and "true" into true
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int) else value
 
 
 def _noun(value: Any) -> str:

@@ -54,6 +54,7 @@ WIDEST_PREFIX = {4: 16, 6: 32}
 """Ranges wider than this hold so many strangers that they count as the whole internet."""
 PRODUCTION: tuple[tuple[str, str, str | int | bool, str], ...] = (
     ("network", "nat_gateways", "per-zone", "a single NAT gateway ties all zones to one"),
+    ("network", "log_retention_days", 365, "audits look back a year"),
     ("cluster", "endpoint_public", False, "deploy from inside the VPC"),
     ("cluster", "log_retention_days", 365, "audits look back a year"),
     ("database", "multi_az", True, "a zone outage would stop Airflow"),
@@ -171,6 +172,7 @@ def network_fits(network: kinds.NetworkSettings, region: str, core: kinds.CoreSe
     """A new VPC has room, and zones that can carry the cluster."""
     if network.vpc_id is not None:
         return
+    yield from _retention("network.logRetentionDays", network.log_retention_days)
     ranges = network_plan.vpc_problems(network.vpc_cidr)
     for problem in ranges:
         yield Problem(setting="network.vpcCidr", value=network.vpc_cidr, rule=problem)

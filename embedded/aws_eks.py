@@ -308,10 +308,7 @@ def create_nodegroup(cloud: Cloud, params: Params) -> Params:
     tags = {f"kubernetes.io/cluster/{params['clusterName']}": "owned", "eks:cluster-name": params["clusterName"], "eks:nodegroup-name": name}
     discovery = {"k8s.io/cluster-autoscaler/enabled": "true", f"k8s.io/cluster-autoscaler/{params['clusterName']}": "owned"}
     groups = data.get("SecurityGroupIds") or data.get("SecurityGroups") or [own_group]
-    ec2 = backend(cloud, "ec2")
-    own = ec2.create_launch_template(
-        f"eks-{suffix}", "", data | {"ImageId": "ami-0eks135", "InstanceType": types[0], "SecurityGroupIds": groups}, {"launch-template": tags}
-    )
+    own = backend(cloud, "ec2").create_launch_template(f"eks-{suffix}", "", _machine(data, types, groups), {"launch-template": tags})
     group_tags = [{"Key": key, "Value": value, "PropagateAtLaunch": key in tags} for key, value in (tags | discovery).items()]
     backend(cloud, "autoscaling").create_auto_scaling_group(
         name=f"eks-{suffix}",
@@ -362,6 +359,11 @@ def create_nodegroup(cloud: Cloud, params: Params) -> Params:
         _create_access(cloud, {"clusterName": params["clusterName"], "principalArn": params["nodeRole"], "type": "EC2_LINUX"})
         cluster["access"][params["nodeRole"]]["by_nodes"] = True
     return describe_nodegroup(cloud, params)
+
+
+def _machine(data: Params, types: list[str], groups: list[str]) -> Params:
+    """EKS's own launch template: the user's, with image, type and security groups filled in."""
+    return data | {"ImageId": "ami-0eks135", "InstanceType": types[0], "SecurityGroupIds": groups}
 
 
 def _check_scaling(scaling: Params) -> None:
@@ -443,11 +445,26 @@ def update_nodegroup_version(cloud: Cloud, params: Params) -> Params:
         before = record.get("launchTemplate")
         if not before or template.get("id", before["id"]) != before["id"] or template.get("name", before["name"]) != before["name"]:
             raise error("InvalidParameterException", "A node group cannot change to another launch template, only to another version of its own")
-        record["launchTemplate"] = _template(cloud, {"launchTemplate": template})[0]
+        record["launchTemplate"], data = _template(cloud, {"launchTemplate": template})
+        own_group = _cluster(params["clusterName"])["resourcesVpcConfig"]["clusterSecurityGroupId"]
+        groups = data.get("SecurityGroupIds") or [own_group]
+        record["joins"] = own_group in groups
+        own = backend(cloud, "ec2").get_launch_template(record["template"])
+        own.create_version(_machine(data, record["instanceTypes"], groups), "")
+        own.default_version_number = own.latest_version_number
     if version := params.get("version") or (None if params.get("launchTemplate") else _cluster(params["clusterName"])["version"]):
         record |= {"version": version, "releaseVersion": params.get("releaseVersion") or f"{version}.0-20261101"}
     record["modifiedAt"] = _now()
+    _replace_instances(cloud, record)
     return _update(params["clusterName"], "VersionUpdate", {"version": record["version"]})
+
+
+def _replace_instances(cloud: Cloud, record: Record) -> None:
+    """A new version reaches the machines by replacing each."""
+    scaling = backend(cloud, "autoscaling")
+    group = scaling.autoscaling_groups[record["resources"]["autoScalingGroups"][0]["name"]]
+    for id in [state.instance.id for state in group.instance_states]:
+        scaling.terminate_instance(id, False)
 
 
 def describe_addon_versions(cloud: Cloud, params: Params) -> Params:

@@ -131,9 +131,10 @@ def check_security_group(cloud: Cloud, params: Params) -> None:
 
 
 def check_vpc(cloud: Cloud, params: Params) -> None:
-    """A VPC with a gateway, a group of its own or an endpoint stays; moto itself checks subnets and route tables."""
+    """A VPC with anything of the stack's own in it stays; moto itself checks route tables."""
     id, ec2 = params["VpcId"], backend(cloud, "ec2")
-    users = [gateway.id for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == id]
+    users = [subnet.id for subnet in ec2.describe_subnets(filters={"vpc-id": id})]
+    users += [gateway.id for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == id]
     users += [group.id for group in ec2.describe_security_groups() if group.vpc_id == id and group.name != "default"]
     users += [endpoint.id for endpoint in ec2.vpc_end_points.values() if endpoint.vpc_id == id and endpoint.state != "deleted"]
     _in_use(f"The vpc '{id}'", users)
@@ -198,6 +199,10 @@ def check_database(cloud: Cloud, params: Params) -> None:
         raise error("InvalidParameterValue", f"Invalid DB Instance class: {params.get('DBInstanceClass')}")
     if not params.get("MasterUsername") or not (params.get("MasterUserPassword") or params.get("ManageMasterUserPassword")):
         raise error("InvalidParameterValue", "The parameter MasterUsername and MasterUserPassword (or ManageMasterUserPassword) must be provided")
+    if not params.get("DBSubnetGroupName"):
+        raise error("InvalidVPCNetworkStateFault", "The account has no default VPC, so a DB subnet group must be given")
+    if not params.get("VpcSecurityGroupIds"):
+        raise error("InvalidParameterValue", "VpcSecurityGroupIds must be given; AWS would take the VPC's default group, which only works on AWS")
     _check_password(params)
     _check_storage(params, int(params.get("AllocatedStorage") or 0))
     _check_references(cloud, params)
@@ -255,7 +260,9 @@ def after_database(cloud: Cloud, params: Params) -> None:
                 continue
     database.dbi_resource_id = getattr(database, "unique_id", None) or f"db-{secrets.token_hex(13).upper()}"
     database.unique_id = database.dbi_resource_id
-    database.engine_version = ENGINE_VERSIONS.get(str(params.get("EngineVersion") or database.engine_version), database.engine_version)
+    known = database.engine_version if str(database.engine_version).split(".")[0] in ENGINE_VERSIONS else "17"
+    wanted = str(params.get("EngineVersion") or known)
+    database.engine_version = ENGINE_VERSIONS.get(wanted, wanted)
     logs = backend(cloud, "logs")
     for kind in params.get("EnableCloudwatchLogsExports") or []:
         name = f"/aws/rds/instance/{params['DBInstanceIdentifier']}/{kind}"

@@ -1,4 +1,4 @@
-"""Control groups of nodes: one per node in every hierarchy, limited to the memory of the instance type. Owns no process."""
+"""Control groups of nodes: one per node in every hierarchy, limited to the memory and processors of the instance type. Owns no process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from embedded.cloud import CloudError
 
 CGROUPS = Path("/sys/fs/cgroup")
+CPU_PERIOD = 100_000
+"""Microseconds; the kernel's default in both versions."""
 
 
 def hierarchies_of_machine() -> dict[str, str] | None:
@@ -33,7 +35,7 @@ def _groups(name: str) -> list[Path]:
     return [root / name for root in roots]
 
 
-def make_cgroups(name: str, *, memory_mib: int) -> list[Path]:
+def make_cgroups(name: str, *, memory_mib: int, vcpu: int) -> list[Path]:
     """The groups that the node's first process must enter."""
     groups = _groups(name)
     for group in groups:
@@ -41,9 +43,12 @@ def make_cgroups(name: str, *, memory_mib: int) -> list[Path]:
         for inherited in ("cpuset.cpus", "cpuset.mems"):  # version 1 makes these empty, and then nothing may enter
             if (group / inherited).exists() and not (group / inherited).read_text().strip() and (group.parent / inherited).exists():
                 (group / inherited).write_text((group.parent / inherited).read_text())
-        for limit in ("memory.limit_in_bytes", "memory.max"):
+        limits = {"memory.limit_in_bytes": memory_mib * 1024 * 1024, "memory.max": memory_mib * 1024 * 1024}
+        if vcpu < (os.cpu_count() or 1):
+            limits |= {"cpu.cfs_quota_us": vcpu * CPU_PERIOD, "cpu.max": vcpu * CPU_PERIOD}
+        for limit, value in limits.items():
             if (group / limit).exists():
-                (group / limit).write_text(str(memory_mib * 1024 * 1024))
+                (group / limit).write_text(str(value))
     return groups
 
 

@@ -101,7 +101,7 @@ def _power_on(cloud: Cloud, spec: NodeSpec, number: int) -> None:
     boot_file = write_boot_file(cloud, spec, number, _folder(cloud, spec.name))
     enter = " && ".join(
         f"echo $$ > {shlex.quote(str(group / 'cgroup.procs'))}"
-        for group in make_cgroups(_interface(cloud, number), memory_mib=spec.memory_mib)
+        for group in make_cgroups(_interface(cloud, number), memory_mib=spec.memory_mib, vcpu=spec.vcpu)
     )
     spaces = "--mount --net --pid --uts --ipc --cgroup --fork --kill-child --mount-proc"
     init = shlex.join([sys.executable, "-m", "embedded.node_init", str(boot_file)])

@@ -18,6 +18,8 @@ from pathlib import Path
 from embedded.cloud import Cloud, CloudError
 
 STOP_SECONDS = 10
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+"""Started by this very process. They outlive it on purpose; kept so that Python does not warn about that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,7 @@ def start(
             cwd=cwd,
             start_new_session=True,
         )
+    _CHILDREN.append(child)
     process = Process(name=name, pid=child.pid, started=start_time(child.pid) or "0")
     _record(cloud, name).write_text(json.dumps({"name": name, "pid": process.pid, "started": process.started}))
     deadline = time.monotonic() + seconds

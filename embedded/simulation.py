@@ -1,6 +1,6 @@
 """Nodes that exist only as objects: the real control plane schedules onto them, kwok says that their pods run and that Jobs complete.
 
-For tests of what gets scheduled where and of the engine's waiting, on machines where nothing can run as root.
+For tests of what is scheduled where and of how the engine waits, without the weight and the time of real nodes.
 """
 
 from __future__ import annotations

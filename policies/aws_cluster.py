@@ -7,8 +7,9 @@ import re
 from typing import Any
 
 from components.planned import UNKNOWN
+from components.planned_values import is_known
 from components.settings_rules import KUBERNETES_VERSIONS, WIDEST_PREFIX
-from policies.rules import PLAN, Subject, Verdict, every, is_known, listed, policy, statements
+from policies.rules import PLAN, Subject, Verdict, every, listed, policy, statements
 
 CLUSTER = "aws:eks/cluster:Cluster"
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"

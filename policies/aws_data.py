@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from components.planned import UNKNOWN
-from policies.rules import Subject, Verdict, every, is_known, policy, some
+from components.planned_values import is_known
+from policies.rules import Subject, Verdict, every, policy, some
 
 DATABASE = "aws:rds/instance:Instance"
 PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
@@ -105,7 +106,7 @@ policy("logs-encrypted", LOG_GROUP, "CKV_AWS_158 AWS-0017",
 policy("logs-retained", LOG_GROUP, "CKV_AWS_66",
        "the log is kept, and paid for, for ever", "set retentionInDays", lambda it: it.number("retentionInDays", 1))
 policy("logs-retained-a-year", LOG_GROUP, "CKV_AWS_338",
-       "an audit cannot look back a year", f"set cluster.logRetentionDays to {DAYS_OF_LOGS} or more",
+       "an audit cannot look back a year", f"set logRetentionDays of network, cluster or database to {DAYS_OF_LOGS} or more",
        lambda it: some(it.number("retentionInDays", DAYS_OF_LOGS), it.at("retentionInDays", 0) == 0))
 policy("secrets-manager-key", "aws:secretsmanager/secret:Secret", "CKV_AWS_149 AWS-0098",
        "the secret is not encrypted with a key of ours", "set kmsKeyId", lambda it: it.given("kmsKeyId"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components.planned_values import is_known
 from policies.aws_cluster import opens
-from policies.rules import Subject, is_known, policy
+from policies.rules import Subject, policy
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 LEGACY_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
@@ -60,7 +61,9 @@ def _described(it: Subject) -> bool:
     by_component = it.resource is not None and any(
         cluster.resource and cluster.resource.name == it.resource.parent for cluster in it.plan.subjects("eks:index:Cluster")
     )
-    if it.at("description") in NO_DESCRIPTION and not by_component:  # pulumi-eks gives its groups that text and takes no other
+    # pulumi-eks gives its own two groups that text and takes no other
+    by_component = by_component and it.resource is not None and it.resource.name.endswith(("ClusterSecurityGroup", "nodeSecurityGroup"))
+    if it.at("description") in NO_DESCRIPTION and not by_component:
         return False
     return all(rule.get("description") not in NO_DESCRIPTION for kind in ("ingress", "egress") for rule in it.items(kind))
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.placement_plan import CONFIG_MAP, Pod
 from components.planned import UNKNOWN, PlannedResource
+from components.planned_values import known
 from policies import aws_cluster, aws_data, aws_network, first_contact, kubernetes_objects, kubernetes_pods
 from policies.exceptions import EXCEPTIONS
-from policies.rules import POLICIES, Plan, Policy
+from policies.rules import POD, POLICIES, Plan, Policy, Subject
 
 THEMES = (aws_cluster, aws_data, aws_network, kubernetes_pods, kubernetes_objects, first_contact)
 """Importing a theme registers its rules."""
@@ -42,18 +44,27 @@ class Report:
     """(policy id, resource) that only the deployment can answer."""
 
 
-def examine(plan: Sequence[PlannedResource], *, environment: str) -> Report:
+def examine(plan: Sequence[PlannedResource], *, environment: str, more_pods: Sequence[Pod] = ()) -> Report:
     """All rules over a plan.
+
+    Args:
+        plan: the planned resources.
+        environment: whose exceptions count: dev, staging or prod.
+        more_pods: pods that the plan does not show, such as a worker template whose text is not known before deployment.
 
     Raises:
         ValueError: there is no such environment.
     """
     if environment not in EXCEPTIONS:
         raise ValueError(f"environment {environment!r} is none of {', '.join(EXCEPTIONS)}")
-    read = Plan(plan, environment)
-    findings, excepted, undecided = [], [], []
+    read = Plan(plan, environment, tuple(more_pods))
+    findings, excepted = [], []
+    # a ConfigMap's unknown text may be the worker template, which then no rule about pods has seen
+    templates = [] if any(pod.pod and pod.pod.worker for pod in read.targets(POD)) else read.subjects(CONFIG_MAP)
+    undecided = [("rules about pods", it.name) for it in templates if UNKNOWN in known(it.at("data"), dict, {"": it.at("data")}).values()]
     for rule in POLICIES.values():
-        for resource, verdict in judged(rule, read):
+        for subject, verdict in judged(rule, read):
+            resource = subject.name
             if verdict is UNKNOWN:
                 undecided.append((rule.id, resource))
             elif verdict is not None:
@@ -66,19 +77,34 @@ def examine(plan: Sequence[PlannedResource], *, environment: str) -> Report:
     return Report(findings=tuple(findings), excepted=tuple(excepted), undecided=tuple(undecided))
 
 
-def check(plan: Sequence[PlannedResource], *, environment: str) -> list[Finding]:
-    """What must be put right before this plan may be deployed."""
-    return list(examine(plan, environment=environment).findings)
+def check(plan: Sequence[PlannedResource], *, environment: str, more_pods: Sequence[Pod] = ()) -> list[Finding]:
+    """What must be put right before this plan may be deployed; arguments as for `examine`."""
+    return list(examine(plan, environment=environment, more_pods=more_pods).findings)
 
 
-def judged(rule: Policy, plan: Plan) -> Iterator[tuple[str, Any]]:
+def judged(rule: Policy, plan: Plan) -> Iterator[tuple[Subject, Any]]:
     """A rule's answer for each of its subjects: None when it holds, UNKNOWN, or a finding's detail (empty when there is one only)."""
     for subject in plan.targets(rule.target):
         verdict = rule.judge(subject)
         if isinstance(verdict, list):
-            yield from ((subject.name, str(detail)) for detail in verdict) if verdict else [(subject.name, None)]
+            yield from ((subject, str(detail)) for detail in verdict) if verdict else [(subject, None)]
         else:
-            yield subject.name, UNKNOWN if verdict is UNKNOWN else None if verdict else ""
+            yield subject, UNKNOWN if verdict is UNKNOWN else None if verdict else ""
+
+
+def catalogue() -> str:
+    """Every rule as a Markdown table, theme by theme; docs/security.md holds it."""
+    parts = []
+    for theme in THEMES:
+        title = str(theme.__doc__).strip().rstrip(".")
+        rows = [rule for rule in POLICIES.values() if rule.judge.__module__ == theme.__name__]
+        parts.append(f"### {title}\n\n| rule | scanner ids | what is wrong without it | fix |\n|---|---|---|---|")
+        parts[-1] += "".join(f"\n| `{rule.id}` | {' '.join(rule.cites) or 'ours'} | {rule.message} | {rule.fix} |" for rule in rows)
+    exceptions = [
+        f"| {environment} | `{rule}` | {reason} |" for environment, entries in EXCEPTIONS.items() for rule, reason in entries.items()
+    ]
+    parts.append("\n".join(["### Exceptions", "", "| environment | rule | reason |", "|---|---|---|", *exceptions]))
+    return "\n\n".join(parts)
 
 
 def render(report: Report) -> str:

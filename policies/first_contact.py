@@ -9,12 +9,13 @@ from typing import Any
 
 from components import reachability
 from components.iam_policies import NODE_POLICIES
-from components.placement_plan import EFFECTS, STARTUP_TAINTS, at, known
+from components.placement_plan import EFFECTS, STARTUP_TAINTS
 from components.planned import UNKNOWN
+from components.planned_values import at, is_known, known
 from policies.aws_cluster import ATTACHMENT, CLUSTER, LAUNCH_TEMPLATE, NODE_GROUP, ROLE
 from policies.aws_data import DATABASE, FILE_SYSTEM, LOG_GROUP
 from policies.aws_network import INGRESS_RULE, LEGACY_RULE, SUBNET
-from policies.rules import PLAN, Subject, Verdict, every, is_known, listed, policy, some, statements
+from policies.rules import PLAN, Subject, Verdict, every, listed, policy, some, statements
 
 ADDON = "aws:eks/addon:Addon"
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"

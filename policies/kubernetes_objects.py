@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.placement_plan import known
 from components.planned import UNKNOWN
+from components.planned_values import SECRET, is_known, known
 from policies.aws_cluster import opens
 from policies.kubernetes_pods import BINDINGS, bound, looks_secret
-from policies.rules import PLAN, RESOURCE, SECRET, Subject, Verdict, is_known, policy, texts
+from policies.rules import PLAN, RESOURCE, Subject, Verdict, policy, texts
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from components.placement_plan import known
 from components.planned import UNKNOWN
-from policies.rules import CONTAINER, POD, Subject, Verdict, every, is_known, policy
+from components.planned_values import is_known, known
+from policies.rules import CONTAINER, POD, Subject, Verdict, every, policy
 
 HIGH_USER = 10000
 """Below it users of the node itself may exist (KSV-0020)."""

@@ -8,63 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from components.placement_plan import Pod, at, display_name, known, planned_pods
+from components.placement_plan import Pod, display_name, planned_pods
 from components.planned import UNKNOWN, PlannedResource
+from components.planned_values import UNKNOWN_TEXTS, at, is_known, known, readable_plan
 
 Verdict = Any
 """bool, UNKNOWN, or a list of texts."""
 POD, CONTAINER, PLAN, RESOURCE = "any pod", "any container", "the plan as a whole", "any resource"
 POLICIES: dict[str, Policy] = {}
-
-SIGNATURE = "4dabf18193072939515e22adb298388d"
-SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
-SECRET_TEXT = "[secret]"
-UNKNOWN_TEXTS = frozenset(
-    # pulumi/sdk/go/common/resource/plugin/rpc.go: one for each type of value that is not known yet
-    (
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-        "030794c1-ac77-496b-92df-f27374a8bd58",
-        "e48ece36-62e2-4504-bad9-02848725956a",
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-    )
-)
-
-
-class _Secret:
-    def __repr__(self) -> str:
-        return "SECRET"
-
-    def __bool__(self) -> bool:
-        return False
-
-
-SECRET = _Secret()
-"""Stands for a value that Pulumi keeps encrypted; a rule may know that it is there, never what it is."""
-
-
-def readable(value: Any) -> Any:
-    """A value as rules read it: the engine's marks for secret and unknown values become SECRET and UNKNOWN."""
-    if isinstance(value, Mapping):
-        if value.get(SIGNATURE) == SECRET_SIGNATURE:
-            return SECRET
-        return {str(key): readable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [readable(item) for item in value]
-    if isinstance(value, str) and value in UNKNOWN_TEXTS:
-        return UNKNOWN
-    return SECRET if value == SECRET_TEXT else value
-
-
-def is_known(value: Any) -> bool:
-    """Whether a rule can look into the value."""
-    return value is not UNKNOWN and value is not SECRET
 
 
 def every(*verdicts: Verdict) -> Verdict:
@@ -143,17 +98,20 @@ class Plan:
 
     resources: Sequence[PlannedResource]
     environment: str = "prod"
+    more_pods: tuple[Pod, ...] = ()
+    """Pods that the plan does not show."""
 
     @cached_property
     def _all(self) -> list[Subject]:
-        clean = [replace(resource, inputs=readable(resource.inputs)) for resource in self.resources]
-        return [Subject(self, _title(resource), resource.inputs, resource) for resource in clean]
+        return [Subject(self, _title(resource), resource.inputs, resource) for resource in readable_plan(self.resources)]
 
     @cached_property
     def _pods(self) -> list[Subject]:
-        pods = planned_pods([subject.resource for subject in self._all if subject.resource])
+        pods = [*planned_pods([subject.resource for subject in self._all if subject.resource]), *self.more_pods]
         # a chart's values are no pod: what the chart makes of them is the chart's
-        return [Subject(self, pod.name, pod.spec, pod.resource, pod) for pod in pods if pod.resource and ":helm." not in pod.resource.type]
+        return [
+            Subject(self, pod.name, pod.spec, pod.resource, pod) for pod in pods if not (pod.resource and ":helm." in pod.resource.type)
+        ]
 
     def subjects(self, *types: str) -> list[Subject]:
         """The resources of these types, or all."""

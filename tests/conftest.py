@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import runpy
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -225,7 +226,8 @@ class Monitor(mocks.MockMonitor):
 def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict[str, str]:
     """What the program sees of Pulumi.yaml and Pulumi.<stack>.yaml, with `changes` (dotted names) as if set by `pulumi config set --path`.
 
-    The engine merges defaults into the sections of the stack file and hands objects over as JSON.
+    The engine merges defaults into the sections of the stack file, where it turns texts that look like numbers or truths into such, and
+    hands objects over as JSON.
     """
     declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
     given = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
@@ -233,7 +235,10 @@ def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict
     for dotted, value in (changes or {}).items():
         _put(values, dotted, value, over=True)
     for dotted, declaration in declared.items():
-        _put(values, dotted, declaration["default"], over=False)
+        default = declaration["default"]
+        if isinstance(default, str) and "." in dotted and re.fullmatch(r"0|[1-9]\d*|true|false", default):
+            default = json.loads(default)
+        _put(values, dotted, default, over=False)
     return {
         key if ":" in key else f"{NAMESPACE}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
     }

@@ -126,7 +126,7 @@ class AwsProvider(Provider):
 
     def _validate(self, context: Context) -> None:
         kind = context.kind
-        wrong = dict(kind.check(context.inputs)) if kind.check and is_known(context.inputs) else {}
+        wrong = kind.check(context.inputs) if kind.check else {}
         operation = kind.validate or (kind.create.operation if isinstance(kind.create, Call) else "")
         if operation:
             shape = context.shape(operation)
@@ -207,7 +207,9 @@ class AwsProvider(Provider):
         if resource.preview:
             kept = {key: value for key, value in state.items() if key not in context.kind.inputs or key in context.inputs}
             merged = {key: {**kept[key], **value} for key, value in context.inputs.items() if _is_object(kept.get(key)) and _is_object(value)}
-            return kept | context.inputs | {key: value for key, value in merged.items() if context.kind.inputs.get(key, Input()).computed}
+            objects = {key: value for key, value in merged.items() if context.kind.inputs.get(key, Input()).computed}
+            changes = any(path.split(".")[0].split("[")[0] not in ("tags", "tagsAll") for path in compare(context.olds, context.inputs))
+            return kept | (dict.fromkeys(context.kind.moving, UNKNOWN) if changes else {}) | context.inputs | objects
         kind = context.kind
         changed = {
             name

@@ -145,7 +145,7 @@ CLUSTER: dict[str, Kind] = {
             "enabledClusterLogTypes": eks(
                 "logging", read="logging.clusterLogging[?enabled].types[]", to_aws=logging, to_pulumi=lambda types: sorted(types or [])
             ),
-            "encryptionConfig": fixed(),
+            "encryptionConfig": fixed(read="encryptionConfig[0]"),
             "kubernetesNetworkConfig": fixed(),
             "upgradePolicy": eks("upgradePolicy"),
             "zonalShiftConfig": eks("zonalShiftConfig"),

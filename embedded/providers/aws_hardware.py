@@ -42,10 +42,20 @@ class Machines:
         nodes.start_nodes(cloud, [nodes.NodeSpec(**spec) for spec in specs])
 
     def stop_node(self, cloud: Cloud, name: str) -> None:
-        """Drain nothing, power off, remove the Node object."""
+        """Shut down in order, remove the Node object."""
         from embedded import nodes
 
         nodes.stop_node(cloud, name)
+
+    def mark_node(self, cloud: Cloud, name: str, labels: dict[str, str | None], taints: dict[tuple[str, str], str | None]) -> None:
+        """Change labels and taints (by key and effect) of a running node; None takes one away."""
+        from embedded.control_plane import kubectl
+
+        node = json.loads(kubectl(cloud, "get", "node", name, "--output", "json"))
+        kept = [item for item in node["spec"].get("taints") or [] if (item["key"], item["effect"]) not in taints]
+        new = [{"key": key, "value": value, "effect": effect} for (key, effect), value in taints.items() if value is not None]
+        patch = {"metadata": {"labels": labels}, "spec": {"taints": kept + new}}
+        kubectl(cloud, "patch", "node", name, "--type", "merge", "--patch", json.dumps(patch))
 
     def start_database(self, cloud: Cloud, identifier: str, **settings: Any) -> None:
         """Start PostgreSQL, or hand a running one changed parameters."""
@@ -108,6 +118,25 @@ class Machines:
         registry.delete_repository(cloud, repository)
 
 
+def _taints(inputs: Values) -> dict[tuple[str, str], str | None]:
+    return {(item["key"], EFFECTS[item["effect"]]): item.get("value", "") for item in inputs.get("taints") or []}
+
+
+def _changes(olds: Values, news: Values) -> tuple[dict[str, str | None], dict[tuple[str, str], str | None]]:
+    """What an update of a node group means for the nodes it has: EKS labels and taints those too."""
+    if not olds:
+        return {}, {}
+    old_labels, new_labels = olds.get("labels") or {}, news.get("labels") or {}
+    labels = dict.fromkeys(old_labels.keys() - new_labels.keys()) | {
+        key: value for key, value in new_labels.items() if old_labels.get(key) != value
+    }
+    old_taints, new_taints = _taints(olds), _taints(news)
+    taints = dict.fromkeys(old_taints.keys() - new_taints.keys()) | {
+        key: value for key, value in new_taints.items() if old_taints.get(key) != value
+    }
+    return labels, taints
+
+
 class Hardware:
     """Calls the machines as resources come and go."""
 
@@ -149,11 +178,15 @@ class Hardware:
         groups = context.ask("autoscaling", "DescribeAutoScalingGroups", {"AutoScalingGroupNames": names})["AutoScalingGroups"]
         wanted = {item["InstanceId"]: item for found in groups for item in found["Instances"]}
         running = self.machines.node_instances(self.cloud, group)
+        missing = [item for id, item in wanted.items() if id not in running]
+        if missing:  # new ones first: pods of those that go need a place
+            self.machines.start_nodes(self.cloud, self._specs(context, record, missing))
         for id in running.keys() - wanted.keys():
             self.machines.stop_node(self.cloud, running[id])
-        missing = [item for id, item in wanted.items() if id not in running]
-        if missing:
-            self.machines.start_nodes(self.cloud, self._specs(context, record, missing))
+        labels, taints = _changes(context.olds, context.inputs)
+        if labels or taints:
+            for id in running.keys() & wanted.keys():
+                self.machines.mark_node(self.cloud, running[id], labels, taints)
 
     def _specs(self, context: Context, record: Values, instances: list[Values]) -> list[Values]:
         types = sorted({item["InstanceType"] for item in instances})

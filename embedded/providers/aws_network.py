@@ -548,5 +548,6 @@ LAUNCH_TEMPLATE = Kind(
         "privateDnsNameOptions": template(),
     },
     outputs={"arn": f"=arn:aws:ec2:{ACCOUNT_ARN}:launch-template/{{id}}", "latestVersion": "LatestVersionNumber"},
+    moving=("latestVersion", "defaultVersion"),
     tags=ec2_tags("launch-template"),
 )

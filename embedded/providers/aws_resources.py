@@ -59,7 +59,8 @@ def read_attachment(context: Context) -> Values | None:
     return {"role": context["role"]} if any(item["PolicyArn"] == context["policyArn"] for item in attached) else None
 
 
-def _as_text(document: Any) -> Any:
+def as_text(document: Any) -> Any:
+    """A policy document as the text it is in Pulumi; botocore gives some as objects."""
     return json.dumps(document) if isinstance(document, dict | list) else document
 
 
@@ -83,7 +84,7 @@ IAM: dict[str, Kind] = {
                 read="AssumeRolePolicyDocument",
                 on_change="set",
                 sets=(Call("UpdateAssumeRolePolicy", ROLE | {"PolicyDocument": "{value}"}),),
-                to_aws=_as_text,
+                to_aws=as_text, to_pulumi=as_text,
                 required=True,
             ),
             "description": changeable(),
@@ -113,7 +114,7 @@ IAM: dict[str, Kind] = {
         inputs={
             "role": fixed("RoleName", required=True),
             "name": fixed("PolicyName"),
-            "policy": changeable("PolicyDocument", to_aws=_as_text, required=True),
+            "policy": changeable("PolicyDocument", to_aws=as_text, to_pulumi=as_text, required=True),
         },
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Kind(
@@ -138,7 +139,7 @@ IAM: dict[str, Kind] = {
         name="name",
         inputs={
             "name": fixed("PolicyName"),
-            "policy": Input(param="PolicyDocument", read="Document", on_change="update", to_aws=_as_text, required=True),
+            "policy": Input(param="PolicyDocument", read="Document", on_change="update", to_aws=as_text, to_pulumi=as_text, required=True),
             "description": fixed(),
             "path": fixed(),
         },
@@ -171,7 +172,7 @@ KEYS_AND_LOGS: dict[str, Kind] = {
                 read="policy",
                 on_change="set",
                 sets=(Call("PutKeyPolicy", KEY | {"PolicyName": "default", "Policy": "{value}"}),),
-                to_aws=_as_text,
+                to_aws=as_text, to_pulumi=as_text,
             ),
             "enableKeyRotation": setting(Call("EnableKeyRotation", KEY), unsets=(Call("DisableKeyRotation", KEY),), read="rotates"),
             "isEnabled": setting(Call("EnableKey", KEY), unsets=(Call("DisableKey", KEY),), read="Enabled"),
@@ -264,12 +265,8 @@ def delete_database(context: Context) -> None:
 
 def check_database(inputs: Values) -> dict[str, str]:
     """What the real provider itself refuses."""
-    wrong = {}
-    if not inputs.get("skipFinalSnapshot") and not inputs.get("finalSnapshotIdentifier"):
-        wrong["finalSnapshotIdentifier"] = "must be given when skipFinalSnapshot is false: the database could never be deleted"
-    if inputs.get("password") is not None and inputs.get("manageMasterUserPassword"):
-        wrong["password"] = "conflicts with manageMasterUserPassword"
-    return wrong
+    both = inputs.get("password") is not None and inputs.get("manageMasterUserPassword")
+    return {"password": "conflicts with manageMasterUserPassword"} if both else {}
 
 
 def db(param: str, read: str | None = "", **more: Any) -> Input:
@@ -492,7 +489,7 @@ EFS: dict[str, Kind] = {
         delete=Call("DeleteFileSystemPolicy", FILE_SYSTEM),
         inputs={
             "fileSystemId": fixed(required=True),
-            "policy": changeable(to_aws=_as_text, required=True),
+            "policy": changeable(to_aws=as_text, to_pulumi=as_text, required=True),
             "bypassPolicyLockoutSafetyCheck": changeable(read=None),
         },
     ),
@@ -501,7 +498,6 @@ EFS: dict[str, Kind] = {
         create=Call("PutBackupPolicy"),
         id="{fileSystemId}",
         read=Call("DescribeBackupPolicy", FILE_SYSTEM),
-        gone="BackupPolicy.Status == 'DISABLED'",
         update=Call("PutBackupPolicy", FILE_SYSTEM),
         delete=Call("PutBackupPolicy", FILE_SYSTEM | {"BackupPolicy": {"Status": "DISABLED"}}),
         inputs={"fileSystemId": fixed(required=True, read=None), "backupPolicy": changeable(required=True)},
@@ -521,7 +517,7 @@ ECR: dict[str, Kind] = {
         name_form=lower,
         inputs={
             "name": fixed("repositoryName"),
-            "encryptionConfigurations": fixed("encryptionConfiguration"),
+            "encryptionConfigurations": fixed("encryptionConfiguration", read="encryptionConfiguration && [encryptionConfiguration]"),
             "imageTagMutability": Input(
                 param="imageTagMutability",
                 read="imageTagMutability",
@@ -548,7 +544,7 @@ ECR: dict[str, Kind] = {
         delete=Call("DeleteLifecyclePolicy", REPOSITORY),
         inputs={
             "repository": fixed("repositoryName", required=True),
-            "policy": changeable("lifecyclePolicyText", to_aws=_as_text, required=True),
+            "policy": changeable("lifecyclePolicyText", to_aws=as_text, to_pulumi=as_text, required=True),
         },
         outputs={"registryId": "registryId"},
     ),

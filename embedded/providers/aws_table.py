@@ -141,6 +141,8 @@ class Kind:
     delete: Call | Function | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)
     """JMESPath in the record, or a template when it starts with "="."""
+    moving: tuple[str, ...] = ()
+    """Outputs that an update changes; a preview of one shows them as unknown."""
     tags: Tags | None = None
     name: str = ""
     """Input that gets a name when the program gives none."""

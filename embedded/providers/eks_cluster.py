@@ -1,4 +1,4 @@
-"""The component behind `eks:index:Cluster`: children, names and inputs as in pulumi-eks 4.4 (`nodejs/eks/cluster/cluster.ts` and its neighbours)."""
+"""The component behind `eks:index:Cluster`: children, names and inputs as in pulumi-eks 4.4 (`nodejs/eks/cluster/cluster.ts`)."""
 
 from __future__ import annotations
 

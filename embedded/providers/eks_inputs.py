@@ -141,10 +141,12 @@ def cni_configuration(options: Inputs) -> dict[str, Any]:
 
 
 def text_of(value: Any) -> str:
+    """A value as an environment variable; numbers arrive as floats."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def json_text(value: Any) -> str | None:
+    """An add-on's configuration as AWS takes it, the same for the same values."""
     return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"))

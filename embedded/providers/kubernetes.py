@@ -6,28 +6,32 @@ object, and a refresh shows what others changed but not what the server filled i
 
 from __future__ import annotations
 
-import base64
 import copy
 import hashlib
-from typing import Any
 
 from embedded.cloud import Cloud
 from embedded.providers import kubernetes_await as awaiting
 from embedded.providers.kubernetes_api import Api, ApiError, Kind, Object, Unreachable, active_server
-from embedded.providers.server import (
-    UNKNOWN,
-    Change,
-    CheckError,
-    Diff,
-    InitError,
-    Properties,
-    Provider,
-    ProviderError,
-    Resource,
-    decoded,
-    diff_by_keys,
-    is_known,
+from embedded.providers.kubernetes_rules import (
+    AUTONAMED,
+    CONTENT,
+    FIELD_MANAGER,
+    HARMLESS,
+    HONOURED,
+    IDENTITY,
+    REPLACE_KEYS,
+    cleaned,
+    group,
+    is_builtin,
+    live_inputs,
+    outputs_of,
+    reference,
+    token,
+    without_nulls,
 )
+from embedded.providers.properties import UNKNOWN, Change, Diff, Properties, decoded, diff_by_keys, is_known
+from embedded.providers.provider import CheckError, InitError, Provider, ProviderError, Resource
+
 
 class KubernetesProvider(Provider):
     """Objects of one cluster."""
@@ -79,7 +83,11 @@ class KubernetesProvider(Provider):
             adopted = (previous.get("annotations") or {}).get(AUTONAMED) == "true"
             metadata["name"] = previous["name"] if adopted else resource.auto_name(8)
             metadata["annotations"] = (metadata.get("annotations") or {}) | {AUTONAMED: "true"}
-        found = self._find_kind(inputs, resource.preview)
+        try:
+            found = self._find_kind(inputs)
+        except Unreachable:  # a preview may go on without the server
+            found = None
+            metadata.setdefault("namespace", (olds.get("metadata") or {}).get("namespace"))
         if found and found.namespaced and not metadata.get("namespace"):
             metadata["namespace"] = self._config.get("namespace") or self._cluster().namespace
         if found and not found.namespaced and metadata.get("namespace"):
@@ -178,7 +186,7 @@ class KubernetesProvider(Provider):
             self._api = Api(kubeconfig, self._config.get("context") or "", self._config.get("cluster") or "")
         return self._api
 
-    def _find_kind(self, inputs: Properties, tolerant: bool = False) -> Kind | None:
+    def _find_kind(self, inputs: Properties) -> Kind | None:
         kind = self._cluster().kind(inputs["apiVersion"], inputs["kind"])
         if kind is None and is_builtin(inputs):
             raise ProviderError(f"the API server has no kind {inputs['kind']} in {inputs['apiVersion']}")
@@ -204,18 +212,18 @@ class KubernetesProvider(Provider):
                 raise
             hint = ""
             if error.code == 409:
-                hint = '\nAnother program owns these fields. To take them over, set the annotation pulumi.com/patchForce: "true" for one update'
-            reference = f'{inputs["kind"]} "{reference(inputs)}"'
-            raise ProviderError(f"{reference} was refused by the Kubernetes API server: {error}{hint}") from error
+                hint = '\nAnother program owns these fields; the annotation pulumi.com/patchForce: "true" takes them over'
+            what = f'{inputs["kind"]} "{reference(inputs)}"'
+            raise ProviderError(f"{what} was refused by the Kubernetes API server: {error}{hint}") from error
         live[FIELD_MANAGER] = manager
         return live
 
     def _foresee(self, resource: Resource, inputs: Properties, state: Properties) -> Properties:
         expected = copy.deepcopy(inputs) | {"status": UNKNOWN}
-        if is_known(inputs) and self._find_kind(inputs):
+        if is_known(inputs):
             try:
-                live = self._apply(resource, inputs, state, dry=True)
-                if state:
+                live = self._apply(resource, inputs, state, dry=True) if self._find_kind(inputs) else {}
+                if live and state:
                     return outputs_of(live)
             except ApiError as error:  # the namespace may be made by the same program
                 if error.code != 404:

@@ -18,10 +18,13 @@ from urllib.parse import urlencode
 import urllib3
 import yaml
 
-from embedded.providers.server import THREADS, ProviderError
+from embedded.providers.provider import ProviderError
 
 Object = dict[str, Any]
 EXEC_SECONDS = 60
+PATIENCE = urllib3.Timeout(connect=10, read=60)
+CONNECTIONS = 64
+"""Kept open: as many as requests of the engine can be in flight."""
 _tokens: dict[str, tuple[str, datetime]] = {}
 _tokens_lock = threading.Lock()
 
@@ -68,7 +71,7 @@ class Api:
                 pair.write(f"{certificate}\n{key}")
                 pair.flush()
                 options.load_cert_chain(pair.name)
-        self._http = urllib3.PoolManager(maxsize=THREADS, ssl_context=options, retries=False, timeout=urllib3.Timeout(connect=10, read=60))
+        self._http = urllib3.PoolManager(maxsize=CONNECTIONS, ssl_context=options, retries=False, timeout=PATIENCE)
         self._kinds: dict[str, dict[str, Kind]] = {}
 
     def request(self, method: str, path: str, query: dict[str, str] | None = None, body: Any = None, content: str = "json") -> Any:

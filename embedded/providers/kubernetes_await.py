@@ -1,4 +1,4 @@
-"""When a Kubernetes object works, and why it does not: a failed deployment names the pod, the container, the event and the last log lines."""
+"""When a Kubernetes object works, and why it does not: a failure names the pod, the container, the event and the last log lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded.providers.kubernetes_api import Api, ApiError, Object
-from embedded.providers.server import UNKNOWN, Properties, Provider, ProviderError, Resource
+from embedded.providers.properties import UNKNOWN, Properties
+from embedded.providers.provider import Provider, ProviderError, Resource
 
 POLL_SECONDS = 0.5
 DEFAULT_SECONDS = 600
@@ -220,8 +221,9 @@ def wait_gone(provider: Provider, resource: Resource, inputs: Properties, api: A
         if over or provider.cancelled.wait(POLL_SECONDS):
             conditions = [item["message"] for item in (live.get("status") or {}).get("conditions") or [] if item.get("status") == "True"]
             held = f"finalizers {live['metadata'].get('finalizers') or (live.get('spec') or {}).get('finalizers') or []}"
+            since = f"after {seconds:.0f} s" if over else "and the run was interrupted"
             raise ProviderError(
-                f"{live['kind']} {live['metadata']['name']} is still there {f'after {seconds:.0f} s' if over else 'and the run was interrupted'}; "
+                f"{live['kind']} {live['metadata']['name']} is still there {since}; "
                 + "; ".join([held, *(text for text in conditions if text)])
             )
 

@@ -48,8 +48,7 @@ HARMLESS = {"suppressDeprecationWarnings", "suppressHelmHookWarnings", "helmRele
 def token(type: str) -> tuple[str, str]:
     """apiVersion and kind of a Pulumi type token."""
     group_version, kind = type.split(":")[1:]
-    group = group_version.split("/")[0]
-    if group in REFUSED_GROUPS or kind.endswith("Patch"):
+    if group_version.split("/")[0] in REFUSED_GROUPS or kind.endswith("Patch"):
         raise ProviderError(
             f"{type} is not supported by the embedded kubernetes provider: write the objects as resources of their own kinds"
         )
@@ -57,27 +56,33 @@ def token(type: str) -> tuple[str, str]:
 
 
 def group(inputs: Properties) -> str:
-    group, slash, _ = str(inputs.get("apiVersion")).partition("/")
-    return group if slash else ""
+    """API group of an object; empty for the core group."""
+    name, slash, _ = str(inputs.get("apiVersion")).partition("/")
+    return name if slash else ""
 
 
 def is_builtin(inputs: Properties) -> bool:
-    group = group(inputs)
-    return "." not in group or (group.endswith(".k8s.io") and group.count(".") <= 3 and "x-k8s" not in group)
+    """Whether the kind is Kubernetes' own, and not one that a program may first have to install."""
+    name = group(inputs)
+    return "." not in name or (name.endswith(".k8s.io") and "x-k8s" not in name)
 
 
 def reference(inputs: Properties) -> str:
-    metadata = inputs.get("metadata") or {}
+    """NAMESPACE/NAME, or NAME: the id of the resource."""
+    metadata = inputs.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}  # it may be unknown in a preview
     return "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
 
 
 def without_nulls(value: Any) -> Any:
+    """A body for the server: null would mean something else there."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def outputs_of(live: Object) -> Properties:
+    """The live object as the state keeps it."""
     live = copy.deepcopy(live)
     live["metadata"].pop("managedFields", None)
     return live

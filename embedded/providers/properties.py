@@ -135,9 +135,7 @@ def compare(old: Any, new: Any, path: str = "") -> dict[str, Change]:
     elif isinstance(old, list) and isinstance(new, list):
         before_after = zip_longest(old, new)
         pairs = ((f"{path}[{index}]", before, after) for index, (before, after) in enumerate(before_after))
-    elif type(old) is type(new) and old == new:
-        return {}
-    elif isinstance(old, int | float) and isinstance(new, int | float) and old == new:
+    elif old == new and isinstance(old, bool) == isinstance(new, bool):
         return {}
     else:
         return {path: Change("add" if old is None else "delete" if new is None else "update", old, new)}

@@ -26,6 +26,7 @@ SETTINGS = ClusterSettings(
     log_retention_days=30,
     admin_principal_arns=(ADMIN,),
 )
+KEY = f"arn:aws:kms:us-west-2:{ACCOUNT}:key/1"
 CORE = CoreSettings(instance_types=("m5.large",), min_size=2, desired_size=2, max_size=4, volume_gib=50)
 
 
@@ -34,7 +35,7 @@ def cluster(tags: Mapping[str, str], settings: ClusterSettings = SETTINGS) -> Ca
     return lambda: Cluster(
         "airflow",
         ClusterArgs(
-            region="us-west-2",
+            kms_key_arn=KEY,
             network=NetworkIds(
                 vpc_id="vpc-1", private=("subnet-1", "subnet-2"), public=("subnet-3", "subnet-4"), nodes=("subnet-1", "subnet-2")
             ),
@@ -47,7 +48,6 @@ def cluster(tags: Mapping[str, str], settings: ClusterSettings = SETTINGS) -> Ca
 
 def test_a1_the_cluster_consists_of_exactly_these_resources(build: Build, tags: dict[str, str]) -> None:
     assert build(cluster(tags)).children == {
-        ("aws:kms/key:Key", "airflow-key"),
         ("aws:cloudwatch/logGroup:LogGroup", "airflow-logs"),
         ("aws:ec2/securityGroup:SecurityGroup", "airflow-nodes"),
         ("eks:index:Cluster", "airflow"),
@@ -90,7 +90,7 @@ def test_a1_the_control_plane_is_private_logged_encrypted_and_in_api_mode(build:
         "skipDefaultNodeGroup": True,
         "createOidcProvider": False,
         "enabledClusterLogTypes": ["api", "audit", "authenticator", "controllerManager", "scheduler"],
-        "encryptionConfigKeyArn": f"arn:aws:mock:us-west-2:{ACCOUNT}:airflow-key",
+        "encryptionConfigKeyArn": KEY,
         "endpointPrivateAccess": True,
         "endpointPublicAccess": True,
         "publicAccessCidrs": ["198.51.100.7/32"],
@@ -134,18 +134,11 @@ def test_our_group_of_nodes_admits_nobody_and_no_load_balancer_picks_it(build: B
     assert not any(key.startswith("kubernetes.io/cluster/") for key in group["tags"]), "two groups so tagged confuse the cloud controller"
 
 
-def test_ckv_aws_7_33_the_key_rotates_and_belongs_to_the_account(build: Build, tags: dict[str, str]) -> None:
-    key = build(cluster(tags)).resources["aws:kms/key:Key", "airflow-key"]
-    assert key["enableKeyRotation"] is True
-    principals = [statement["Principal"] for statement in json.loads(key["policy"])["Statement"]]
-    assert principals == [{"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, {"Service": "logs.us-west-2.amazonaws.com"}]
-
-
 def test_a23_the_log_group_is_ours_so_that_it_has_an_end(build: Build, tags: dict[str, str]) -> None:
     engine = build(cluster(tags))
     logs = engine.resources["aws:cloudwatch/logGroup:LogGroup", "airflow-logs"]
     assert (logs["name"], logs["retentionInDays"]) == ("/aws/eks/airflow-dev/cluster", 30)
-    assert logs["kmsKeyId"].endswith(":airflow-key"), "CKV_AWS_158"
+    assert logs["kmsKeyId"] == KEY, "CKV_AWS_158"
     dependencies = engine.request("eks:index:Cluster", "airflow").dependencies
     assert any(urn.endswith("::airflow-logs") for urn in dependencies), "EKS would make one without retention first"
 

@@ -18,6 +18,7 @@ from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.cluster import Cluster, ClusterArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
+from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs, NetworkIds
 from components.node_group import NodeWiring
 from components.settings import Settings
@@ -41,9 +42,10 @@ CONNECTION = DatabaseConnection(
 )
 
 ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]], Any]] = {
-    Network: lambda settings, tags: NetworkArgs(**vars(settings.network), region=settings.region, tags=tags),
+    EncryptionKey: lambda settings, tags: EncryptionKeyArgs(region=settings.region, tags=tags),
+    Network: lambda settings, tags: NetworkArgs(**vars(settings.network), region=settings.region, kms_key_arn="arn:key", tags=tags),
     Cluster: lambda settings, tags: ClusterArgs(
-        network=IDS, region=settings.region, cluster=settings.cluster, core=settings.core, tags=tags
+        network=IDS, kms_key_arn="arn:key", cluster=settings.cluster, core=settings.core, tags=tags
     ),
     SpotNodeGroup: lambda settings, tags: SpotNodeGroupArgs(
         wiring=WIRING,

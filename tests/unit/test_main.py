@@ -13,6 +13,7 @@ from tests.unit.test_settings import PRODUCTION
 
 Run = Callable[..., Engine]
 COMPONENTS = {
+    ("airflow-on-eks:index:EncryptionKey", "airflow"),
     ("airflow-on-eks:index:Network", "airflow"),
     ("airflow-on-eks:index:Cluster", "airflow"),
     ("airflow-on-eks:index:SpotNodeGroup", "ng-spot1"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from components.network import Network, NetworkArgs
-from tests.conftest import Engine
+from tests.conftest import ACCOUNT, Engine
 
 Build = Callable[[Callable[[], Any]], Engine]
 SHARED = {
@@ -18,6 +19,10 @@ SHARED = {
     ("aws:ec2/routeTable:RouteTable", "net-public-routes"),
     ("aws:ec2/route:Route", "net-public-way-out"),
     ("aws:ec2/vpcEndpoint:VpcEndpoint", "net-s3"),
+    ("aws:ec2/flowLog:FlowLog", "net-flow-log"),
+    ("aws:cloudwatch/logGroup:LogGroup", "net-flow-log"),
+    ("aws:iam/role:Role", "net-flow-log-role"),
+    ("aws:iam/rolePolicy:RolePolicy", "net-flow-log-policy"),
 }
 
 
@@ -45,6 +50,8 @@ def network(tags: Mapping[str, str], **changes: Any) -> Callable[[], Network]:
         "vpc_cidr": "10.0.0.0/16",
         "availability_zones": ("us-west-2a", "us-west-2b", "us-west-2c"),
         "nat_gateways": "single",
+        "log_retention_days": 30,
+        "kms_key_arn": "arn:key",
         "tags": tags,
     }
     return lambda: Network("net", NetworkArgs(**{**plan, **changes}))
@@ -106,6 +113,16 @@ def test_image_layers_come_from_s3_without_nat(build: Build, tags: dict[str, str
     assert endpoint["serviceName"] == "com.amazonaws.us-west-2.s3"
     assert endpoint["vpcEndpointType"] == "Gateway"
     assert sorted(endpoint["routeTableIds"]) == [f"net-private-routes-{letter}-id" for letter in "abc"]
+
+
+def test_aws_0178_it_stays_on_record_who_talked_to_whom(build: Build, tags: dict[str, str]) -> None:
+    engine = build(network(tags))
+    log = engine.resources["aws:ec2/flowLog:FlowLog", "net-flow-log"]
+    assert (log["vpcId"], log["trafficType"], log["logDestinationType"]) == ("net-vpc-id", "ALL", "cloud-watch-logs")
+    group = engine.resources["aws:cloudwatch/logGroup:LogGroup", "net-flow-log"]
+    assert (group["retentionInDays"], group["kmsKeyId"]) == (30, "arn:key")
+    write, _ = json.loads(engine.resources["aws:iam/rolePolicy:RolePolicy", "net-flow-log-policy"]["policy"])["Statement"]
+    assert write["Resource"] == f"arn:aws:mock:us-west-2:{ACCOUNT}:net-flow-log:*", "B3: its own log group only"
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import pytest
 
+from components.placement_plan import Pod
 from components.planned import UNKNOWN, PlannedResource
-from policies.check import POLICIES, check, examine, judged, render
+from components.planned_values import SECRET as HIDDEN
+from components.planned_values import UNKNOWN_TEXTS
+from policies.check import POLICIES, catalogue, check, examine, judged, render
 from policies.exceptions import EXCEPTIONS
-from policies.rules import SECRET as HIDDEN
-from policies.rules import UNKNOWN_TEXTS, Plan, every, some
+from policies.rules import Plan, every, some
+from tests.conftest import PROJECT
 from tests.unit.policy_examples import BAD, GOOD, SECRET, broken, plan
 
 
@@ -123,6 +126,10 @@ def test_no_rule_stumbles_over_a_resource_whose_inputs_are_all_unknown(name):
     examine([PlannedResource(type=GOOD[name][0], name=name)], environment="prod")
 
 
+def test_the_documentation_lists_the_rules_as_they_are():
+    assert catalogue() in (PROJECT / "docs" / "security.md").read_text(), "put the output of `python -m policies` into docs/security.md"
+
+
 def test_three_valued_logic():
     assert every(True, UNKNOWN, False) is False
     assert every(True, UNKNOWN) is UNKNOWN
@@ -152,9 +159,22 @@ def test_the_worker_template_inside_a_config_map_is_checked_like_any_pod():
     assert {"image-not-latest", "pod-not-root", "container-limits"} <= {finding.policy.id for finding in found}
 
 
+def test_a_worker_template_that_is_not_known_yet_is_said_and_can_be_given():
+    later = broken("worker", "data", {"pod_template_file.yaml": UNKNOWN})
+    report = examine(later, environment="prod")
+    assert report.undecided == (("rules about pods", "ConfigMap airflow-worker-pod"),)
+    root = Pod(name="worker pod", spec={"containers": [{"name": "base"}]}, worker=True)
+    report = examine(later, environment="prod", more_pods=[root])
+    assert {finding.resource for finding in report.findings} == {"worker pod", "worker pod/base"}
+    assert report.undecided == ()
+
+
 def test_groups_that_pulumi_eks_itself_creates_may_keep_its_text():
     own = PlannedResource(
-        type="aws:ec2/securityGroup:SecurityGroup", name="x", inputs={"description": "Managed by Pulumi"}, parent="airflow"
+        type="aws:ec2/securityGroup:SecurityGroup",
+        name="airflow-nodeSecurityGroup",
+        inputs={"description": "Managed by Pulumi"},
+        parent="airflow",
     )
     component = PlannedResource(type="eks:index:Cluster", name="airflow")
     assert check([own, component], environment="prod") == []

@@ -19,6 +19,7 @@ GROUP = {"name": "ng-spot1", "instanceTypes": ["m5.large", "m4.large", "m5a.larg
 PRODUCTION = {
     "environment": "prod",
     "network.natGateways": "per-zone",
+    "network.logRetentionDays": 365,
     "cluster.endpointPublic": False,
     "cluster.publicAccessCidrs": [],
     "cluster.logRetentionDays": 365,
@@ -88,6 +89,12 @@ def test_defaults_are_those_of_the_lab() -> None:
 def test_an_empty_text_means_not_given() -> None:
     settings = load()
     assert (settings.network.vpc_id, settings.web.certificate_arn, settings.image.digest) == (None, None, None)
+
+
+def test_numbers_that_the_engine_made_of_texts_are_texts_again() -> None:
+    assert load().database.engine_version == "17"
+    assert load({"tags": {"Room": 7, "Shared": True}}).tags == {"Room": "7", "Shared": "true"}
+    assert load({"airflow.workerCpu": 1}).airflow.worker_cpu == "1"
 
 
 def test_settings_cannot_be_changed_once_loaded() -> None:
@@ -250,6 +257,7 @@ def test_a_production_stack_is_refused_without_each_of_its_guards(setting: str) 
     shipped = {
         "network.natGateways": "single",
         "cluster.endpointPublic": True,
+        "network.logRetentionDays": 30,
         "cluster.logRetentionDays": 30,
         "database.logRetentionDays": 30,
         "airflow.replicas.apiServer": 1,

@@ -1,0 +1,5 @@
+"""Prints the table of rules: `python -m policies`."""
+
+from policies.check import catalogue
+
+print(catalogue())
