@@ -30,6 +30,9 @@ from werkzeug.exceptions import NotFound
 from werkzeug.serving import make_server
 
 from embedded import aws_eks, aws_extra, aws_token, cloud, processes
+from embedded.aws_checks import BEFORE
+from embedded.aws_inventory import inventory
+from embedded.aws_records import CALLER_ARN, error
 from embedded.cloud import ACCOUNT_ID, AWS_PORT, PROJECT, Cloud, CloudError
 
 SIGNING_NAMES = {"elasticfilesystem": "efs", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
@@ -87,23 +90,28 @@ class Api:
     def _own(self, path: str, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
         routes: dict[str, Callable[[Any], Any]] = {
             "/embedded/health": lambda _: {"ready": True},
-            "/embedded/inventory": lambda _: aws_extra.inventory(self.cloud),
+            "/embedded/inventory": lambda _: inventory(self.cloud),
             "/embedded/calls": lambda _: self.calls,
             "/embedded/faults": self._set_fault,
             "/kubernetes/token": lambda review: aws_token.review(self.cloud, review),
         }
         route = routes.get(path)
         answer = route(json.loads(body or b"{}")) if route else {"error": f"no {path}; there are {', '.join(routes)}"}
-        start_response("200 OK" if route else "404 Not Found", [("Content-Type", "application/json")])
+        refused = isinstance(answer, dict) and "error" in answer
+        start_response("400 Bad Request" if refused else "200 OK", [("Content-Type", "application/json")])
         return [json.dumps(answer, default=str).encode()]
 
     def _set_fault(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """`{"operation": "ec2:CreateVpc", "code": "RequestLimitExceeded", "count": 3}`; `{}` clears all."""
+        """`{"service": "ec2", "operation": "CreateVpc", "code": "RequestLimitExceeded", "count": 3}`; "*" for every one; `{}` clears all."""
         if not wanted:
             self.faults.clear()
-        else:
-            message = wanted.get("message", "injected failure")
-            self.faults[wanted["operation"]] = Fault(wanted["code"], message, int(wanted.get("count", 1)))
+            return {}
+        service, _, operation = str(wanted["operation"]).rpartition(":")
+        service = wanted.get("service", service)
+        if service != "*" and operation != "*" and operation not in get_service_model(service).operation_names:
+            return {"error": f"AWS has no operation {service}:{operation}"}
+        name = "*" if service == "*" else f"{service}:{operation}"
+        self.faults[name] = Fault(wanted["code"], wanted.get("message", "injected failure"), int(wanted.get("count", 1)))
         return {name: fault.left for name, fault in self.faults.items()}
 
     def _aws(self, call: Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -114,18 +122,18 @@ class Api:
                 fault = self.faults.get(key)
                 if fault and fault.left > 0:
                     fault.left -= 1
-                    raise aws_eks.error(fault.code, fault.message)
+                    raise error(fault.code, fault.message)
             check_enums(call)
-            for check in aws_extra.BEFORE.get(name, ()):
+            for check in BEFORE.get(name, ()):
                 check(self.cloud, call.params)
             handler = aws_eks.OPERATIONS.get(name) or aws_extra.OPERATIONS.get(name)
             if handler:
                 return answer(call, handler(self.cloud, call.params), start_response)
             if name == "sts:GetCallerIdentity" and call.access_key == aws_token.CALLER_KEY:
-                identity = {"UserId": "AIDAEMBEDDED", "Account": ACCOUNT_ID, "Arn": aws_eks.CALLER_ARN}
+                identity = {"UserId": "AIDAEMBEDDED", "Account": ACCOUNT_ID, "Arn": CALLER_ARN}
                 return answer(call, identity, start_response)
             if call.service == "eks":
-                raise aws_eks.error("InvalidRequestException", f"the embedded AWS has no {name}; it only works on AWS")
+                raise error("InvalidRequestException", f"the embedded AWS has no {name}; it only works on AWS")
             statuses: list[str] = []
 
             def remember(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -137,11 +145,11 @@ class Api:
                 for act in aws_extra.AFTER.get(name, ()):
                     act(self.cloud, call.params)
             return content
-        except ServiceException as error:
-            return answer(call, error, start_response)
+        except ServiceException as refusal:
+            return answer(call, refusal, start_response)
         except Exception as problem:  # our own defect: say so where the caller sees it
             traceback.print_exc()
-            failure = aws_eks.error("InternalFailure", f"{name}: {type(problem).__name__}: {problem}")
+            failure = error("InternalFailure", f"{name}: {type(problem).__name__}: {problem}")
             return answer(call, failure, start_response)
 
 
@@ -190,7 +198,7 @@ def check_enums(call: Call) -> None:
     wrong = list(_wrong_enums(call.params, call.model.input_shape, ""))
     if wrong:
         code = "InvalidParameterException" if call.service == "eks" else "InvalidParameterValue"
-        raise aws_eks.error(code, f"{call.service}:{call.operation}: {'; '.join(wrong)}")
+        raise error(code, f"{call.service}:{call.operation}: {'; '.join(wrong)}")
 
 
 def _wrong_enums(value: Any, shape: Any, path: str) -> Iterable[str]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from embedded import aws_eks
+from embedded.aws_records import ACCESS_POLICY, CALLER_ARN, backend, clusters
 from embedded.cloud import ACCOUNT_ID, Cloud
 
 PREFIX = "k8s-aws-v1."
@@ -54,7 +54,7 @@ def _user(cloud: Cloud, token: str) -> dict[str, Any]:
     if not timedelta(minutes=-5) < datetime.now(UTC) - signed_at < VALID:
         raise Refused(f"the token was signed at {signed_at}, which is not within {VALID}")
     secret, arn, session = _principal(cloud, key)
-    for name, cluster in aws_eks.clusters.items():
+    for name, cluster in clusters.items():
         if hmac.compare_digest(_signature(url.netloc, url.path, query, name, secret, scope), query.get("X-Amz-Signature", "")):
             return _mapped(cluster, arn, session, key)
     raise Refused("the signature fits none of the clusters: wrong cluster name or wrong secret")
@@ -78,13 +78,13 @@ def _signature(host: str, path: str, query: dict[str, str], cluster: str, secret
 def _principal(cloud: Cloud, key: str) -> tuple[str, str, str]:
     """Secret, ARN and session name of who has an access key."""
     if key == CALLER_KEY:
-        return CALLER_KEY, aws_eks.CALLER_ARN, ""
+        return CALLER_KEY, CALLER_ARN, ""
     from moto.sts.models import sts_backends
 
     for role in sts_backends[ACCOUNT_ID]["aws"].assumed_roles:
         if role.access_key_id == key:
             return role.secret_access_key, role.role_arn, role.session_name
-    user_key = aws_eks.backend(cloud, "iam").access_keys.get(key)
+    user_key = backend(cloud, "iam").access_keys.get(key)
     if user_key:
         return user_key.secret_access_key, f"arn:aws:iam::{ACCOUNT_ID}:user/{user_key.user_name}", ""
     raise Refused(f"nobody has the access key {key}")
@@ -96,7 +96,7 @@ def _mapped(cluster: dict[str, Any], arn: str, session: str, key: str) -> dict[s
         raise Refused(f"{arn} has no access entry in cluster {cluster['name']}")
     groups = list(entry["kubernetesGroups"])
     for policy in entry["policies"].values():
-        name, scope = policy["policyArn"].removeprefix(aws_eks.ACCESS_POLICY), policy["accessScope"]
+        name, scope = policy["policyArn"].removeprefix(ACCESS_POLICY), policy["accessScope"]
         if scope["type"] == "cluster" and name == "AmazonEKSClusterAdminPolicy":
             groups.append("system:masters")
         else:  # EKS's own authorizer knows these; here they are groups that a binding may name

@@ -34,6 +34,8 @@ CLIENTS = {
     "etcd-client": ("kube-apiserver-etcd-client", None),
 }
 """Certificate name to the Kubernetes user and group it stands for."""
+OF_THE_CLUSTER = ("kube-", "system-", "default")
+"""How the names of what every cluster has begin."""
 PROCESSES = ("k8s-kwok", "k8s-scheduler", "k8s-controller-manager", "k8s-apiserver", "k8s-etcd")
 """In the order they are stopped."""
 
@@ -241,6 +243,16 @@ def start_control_plane(cloud: Cloud, *, cluster_name: str) -> None:
         processes.start(cloud, "k8s-kwok", _line(go_tools("kwok")["kwok"], simulation.kwok_flags(admin_kubeconfig(cloud), stages)))
     apply(cloud, birth_objects(cloud))
     start_load_balancers(cloud)
+
+
+def leftovers(cloud: Cloud) -> dict[str, list[str]]:
+    """What a stack left in Kubernetes, by kind: on AWS the volumes and load balancers behind it would go on costing money."""
+    found: dict[str, list[str]] = {}
+    for kind in ("namespaces", "persistentvolumes", "storageclasses", "priorityclasses", "nodes", "services"):
+        listed = json.loads(kubectl(cloud, "get", kind, "--all-namespaces", "--output", "json"))["items"]
+        names = [f"{item['metadata'].get('namespace', '')}/{item['metadata']['name']}".lstrip("/") for item in listed]
+        found[f"kubernetes {kind}"] = [name for name in names if not name.startswith(OF_THE_CLUSTER)]
+    return found
 
 
 def stop_control_plane(cloud: Cloud) -> None:

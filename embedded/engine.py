@@ -6,6 +6,7 @@ shipped file must not change because somebody tried the stack.
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import sys
@@ -21,6 +22,7 @@ from pulumi.automation import events
 
 from embedded import toolchain
 from embedded.cloud import PROJECT, Cloud, CloudError
+from embedded.processes import start_time
 from embedded.providers import provider_port
 
 PROJECT_NAME = "airflow-on-eks"
@@ -72,6 +74,13 @@ def _workspace(cloud: Cloud, stack: str, settings: dict[str, Any]) -> Path:
     return folder
 
 
+def _forget_dead_locks(cloud: Cloud) -> None:
+    """A killed command leaves its lock; the backend is this machine's own, so a lock whose process is gone holds nothing."""
+    for file in cloud.path("pulumi", "backend").glob(".pulumi/locks/**/*.json"):
+        if start_time(int(json.loads(file.read_text())["pid"])) is None:
+            file.unlink()
+
+
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`base` with the values of `over` in place of its own, object by object."""
     return base | {
@@ -91,6 +100,7 @@ def open_stack(cloud: Cloud, stack: str, *, program: Program = run_program, sett
     Raises:
         CloudError: the project ships no such stack.
     """
+    _forget_dead_locks(cloud)
     environment = engine_environment(cloud)
     os.environ.update(environment)  # the inline program runs in this very process
     options = auto.LocalWorkspaceOptions(work_dir=str(_workspace(cloud, stack, settings or {})), env_vars=environment)

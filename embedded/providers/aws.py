@@ -15,13 +15,15 @@ import boto3
 import jmespath
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.validate import ParamValidator
 
 from embedded.cloud import ACCOUNT_ID, Cloud, CloudError
-from embedded.providers import aws_functions, aws_table
+from embedded.providers import aws_functions
 from embedded.providers.aws_hardware import Hardware
+from embedded.providers.aws_reading import foreseen, from_id, read_record, remains, seen, state_of
+from embedded.providers.aws_request import setting_value, update_params, validate
 from embedded.providers.aws_resources import TABLE
-from embedded.providers.aws_table import Call, Context, Input, Kind, Values, is_missing, observed, same, to_pulumi
+from embedded.providers.aws_table import Call, Context, Input, Kind, Values, is_missing
+from embedded.providers.aws_values import same
 from embedded.providers.server import (
     UNKNOWN,
     CheckError,
@@ -34,16 +36,31 @@ from embedded.providers.server import (
     compare,
     covers,
     decoded,
-    is_known,
 )
 
 DEFAULTS = "__defaults"
 """Which inputs the provider filled in, kept among the inputs as the real provider does; the engine hides it."""
 CONFIG_KEYS = frozenset(
-    "region defaultTags allowedAccountIds profile maxRetries skipCredentialsValidation skipRegionValidation skipMetadataApiCheck "
-    "skipRequestingAccountId".split()
+    {
+        "region",
+        "defaultTags",
+        "allowedAccountIds",
+        "profile",
+        "maxRetries",
+        "skipCredentialsValidation",
+        "skipRegionValidation",
+        "skipMetadataApiCheck",
+        "skipRequestingAccountId",
+    }
 )
-BUSY_CODES = ("DependencyViolation", "ResourceInUse", "DeleteConflict", "InvalidIPAddress.InUse", "FileSystemInUse", "InvalidDBSubnetGroupState")
+BUSY_CODES = (
+    "DependencyViolation",
+    "ResourceInUse",
+    "DeleteConflict",
+    "InvalidIPAddress.InUse",
+    "FileSystemInUse",
+    "InvalidDBSubnetGroupState",
+)
 """Errors on deletion that pass when something else is gone."""
 BUSY_SECONDS = 5.0
 READY_SECONDS = 120.0
@@ -96,8 +113,6 @@ class AwsProvider(Provider):
         known = {key: value for key, value in inputs.items() if key != DEFAULTS}
         return Context(self.cloud, lambda service: client(self.cloud, service), self._kind(resource.type), known, id=resource.id, **more)
 
-    # --- plan -----------------------------------------------------------------------------------------------------------------------
-
     def check(self, resource: Resource, olds: Properties, news: Properties) -> Properties:
         """Fill in names, defaults and default tags; refuse what the table or AWS's own models do not have."""
         kind = self._kind(resource.type)
@@ -121,29 +136,8 @@ class AwsProvider(Provider):
         if kind.tags:
             tags = inputs.get("tags") or {}
             inputs["tagsAll"] = UNKNOWN if tags is UNKNOWN else self.default_tags | tags
-        self._validate(self._context(resource, {key: value for key, value in inputs.items() if key != prefix}))
+        validate(self._context(resource, {key: value for key, value in inputs.items() if key != prefix}))
         return inputs | ({DEFAULTS: filled} if filled else {})
-
-    def _validate(self, context: Context) -> None:
-        kind = context.kind
-        wrong = kind.check(context.inputs) if kind.check else {}
-        operation = kind.validate or (kind.create.operation if isinstance(kind.create, Call) else "")
-        if operation:
-            shape = context.shape(operation)
-            params = context.request(operation)
-            if isinstance(kind.create, Call):
-                params |= context.fill(kind.create.params)
-            wrong |= {path: reason for path, reason in aws_table.problems(params, shape)}
-            params |= {name: UNKNOWN for name, part in shape.members.items() if part.metadata.get("idempotencyToken") and name not in params}
-            report = ParamValidator().validate(aws_table.placeholder(params, shape), shape)
-            if report.has_errors():
-                wrong[operation] = report.generate_report()
-        for name, rule in kind.inputs.items():
-            value = context.inputs.get(name)
-            if rule.shape and value is not None and is_known(value):
-                wrong |= {name: reason for _, reason in aws_table.problems(self._setting(context, name, rule, value), _shape(context, rule))}
-        if wrong:
-            raise CheckError(wrong)
 
     def diff(self, resource: Resource, state: Properties, olds: Properties, news: Properties) -> Diff:
         """Changes of inputs; documents that say the same are no change."""
@@ -155,13 +149,11 @@ class AwsProvider(Provider):
         named = bool(kind.name) and kind.name not in news.get(DEFAULTS, ()) and old.get(kind.name) == new.get(kind.name)
         return Diff(changes, replaces, bool(replaces) and named)
 
-    # --- act ------------------------------------------------------------------------------------------------------------------------
-
     def create(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
         """Make it, set what creation does not take, switch on its hardware, read it back."""
         context = self._context(resource, inputs)
         if resource.preview:
-            return "", self._foreseen(context)
+            return "", foreseen(context)
         kind = context.kind
         try:
             if isinstance(kind.create, Call):
@@ -179,22 +171,24 @@ class AwsProvider(Provider):
                     self._set(context, name, rule, value)
             self._wait(context, resource.timeout)
             self.hardware.created(resource.type, context)
-            return context.id, self._state(context)
+            return context.id, state_of(context, self.default_tags)
         except (ClientError, BotoCoreError, ProviderError, CloudError) as problem:
-            raise InitError(context.id, self._remains(context), [str(_explained(problem))], inputs) from problem
+            raise InitError(context.id, remains(context, self.default_tags), [str(_explained(problem))], inputs) from problem
 
     def read(self, resource: Resource, inputs: Properties, state: Properties) -> tuple[Properties, Properties] | None:
         """What AWS has now, in the program's words where it is the same."""
         kind = self._kind(resource.type)
-        known = inputs or _from_id(kind, resource.id)
+        known = inputs or from_id(kind, resource.id)
         context = self._context(resource, known, state=state)
         try:
-            if not self._record(context):
+            if not read_record(context):
                 return None
-            found = self._state(context, fresh=False)
+            found = state_of(context, self.default_tags, fresh=False)
         except (ClientError, BotoCoreError) as problem:
             raise _explained(problem) from problem
-        news = {name: value for name in kind.inputs if (value := self._seen(context, name, whole=False)) is not None and (name in known or not inputs)}
+        news = {
+            name: value for name in kind.inputs if (value := seen(context, name, whole=False)) is not None and (name in known or not inputs)
+        }
         if kind.tags:
             actual = kind.tags.incoming(context.record)
             own = {key: value for key, value in actual.items() if key in (known.get("tags") or {}) or self.default_tags.get(key) != value}
@@ -206,7 +200,9 @@ class AwsProvider(Provider):
         context = self._context(resource, news, state=state, olds={key: value for key, value in olds.items() if key != DEFAULTS})
         if resource.preview:
             kept = {key: value for key, value in state.items() if key not in context.kind.inputs or key in context.inputs}
-            merged = {key: {**kept[key], **value} for key, value in context.inputs.items() if _is_object(kept.get(key)) and _is_object(value)}
+            merged = {
+                key: {**kept[key], **value} for key, value in context.inputs.items() if _is_object(kept.get(key)) and _is_object(value)
+            }
             objects = {key: value for key, value in merged.items() if context.kind.inputs.get(key, Input()).computed}
             changes = any(path.split(".")[0].split("[")[0] not in ("tags", "tagsAll") for path in compare(context.olds, context.inputs))
             return kept | (dict.fromkeys(context.kind.moving, UNKNOWN) if changes else {}) | context.inputs | objects
@@ -219,7 +215,7 @@ class AwsProvider(Provider):
         try:
             if kind.update and any(name in changed and rule.on_change == "update" for name, rule in kind.inputs.items()):
                 if isinstance(kind.update, Call):
-                    context.ask(kind.service, kind.update.operation, self._update_params(context, kind.update, changed))
+                    context.ask(kind.service, kind.update.operation, update_params(context, kind.update, changed))
                 else:
                     kind.update(context)
             for name, rule in kind.inputs.items():
@@ -228,7 +224,7 @@ class AwsProvider(Provider):
             self._tag(context)
             self._wait(context, resource.timeout)
             self.hardware.updated(resource.type, context, changed)
-            return self._state(context)
+            return state_of(context, self.default_tags)
         except (ClientError, BotoCoreError, ProviderError, CloudError) as problem:
             raise _explained(problem) from problem
 
@@ -274,13 +270,6 @@ class AwsProvider(Provider):
             raise _explained(problem) from problem
         return {"id": self.cloud.region, "region": self.cloud.region} | given | answer
 
-    # --- parts ----------------------------------------------------------------------------------------------------------------------
-
-    def _setting(self, context: Context, name: str, rule: Input, value: Any) -> Any:
-        if rule.to_aws:
-            return rule.to_aws(value)
-        return aws_table.to_aws(value, _shape(context, rule), rule.names, name) if rule.shape else value
-
     def _set(self, context: Context, name: str, rule: Input, value: Any) -> None:
         if value in (None, False) and rule.unsets:
             calls = rule.unsets
@@ -289,29 +278,7 @@ class AwsProvider(Provider):
         else:
             calls = rule.sets
         for call in calls:
-            if rule.param is None or rule.to_aws:
-                converted = self._setting(context, name, rule, value) if value is not None else None
-            else:
-                _, leaf = aws_table.locate(context.shape(context.kind.create.operation), name, rule.param)  # type: ignore[union-attr]
-                converted = None if value is None else aws_table.to_aws(value, leaf, rule.names, name)
-            context.call(call, value=converted)
-
-    def _update_params(self, context: Context, call: Call, changed: set[str]) -> Values:
-        params = context.fill(call.params)
-        shape = context.shape(call.operation)
-        for name in sorted(changed):
-            rule = context.kind.inputs.get(name)
-            if rule is None or rule.on_change != "update" or rule.param is None:
-                continue
-            old, new = context.olds.get(name), context.inputs.get(name)
-            value = rule.update_to(old, new) if rule.update_to else new
-            if value is None:
-                value = rule.default if rule.default is not None else [] if isinstance(old, list) else None
-            if value is None:
-                continue
-            path, leaf = aws_table.locate(shape, name, rule.update_param or rule.param.split(".")[-1])
-            params[path[-1]] = aws_table.to_aws(rule.to_aws(value) if rule.to_aws else value, leaf, rule.names, name)
-        return params
+            context.call(call, value=setting_value(context, name, rule, value))
 
     def _tag(self, context: Context) -> None:
         tags = context.kind.tags
@@ -325,88 +292,13 @@ class AwsProvider(Provider):
         if added:
             context.call(tags.add, tags=tags.outgoing(added))
 
-    def _record(self, context: Context) -> bool:
-        """Read what AWS has; False when there is nothing."""
-        kind = context.kind
-        try:
-            answer = context.call(kind.read) if isinstance(kind.read, Call) else kind.read(context)
-            record = jmespath.search(context.fill(kind.record), answer) if isinstance(kind.read, Call) and answer else answer
-        except ClientError as problem:
-            if is_missing(problem):
-                return False
-            raise
-        if not record or (kind.gone and jmespath.search(kind.gone, record)):
-            return False
-        context.record = dict(record)
-        for call, path, key in kind.more:
-            try:
-                context.record[key] = jmespath.search(path, context.call(call))
-            except ClientError as problem:
-                if not is_missing(problem):
-                    raise
-                context.record[key] = None
-        return True
-
-    def _seen(self, context: Context, name: str, *, whole: bool) -> Any:
-        """One input as AWS has it; `whole`: with the parts that the program did not give."""
-        rule, given = context.kind.inputs[name], context.inputs.get(name)
-        path = rule.read
-        if path and path.endswith("?"):
-            operation = context.kind.create.operation if isinstance(context.kind.create, Call) else context.kind.validate
-            path = ".".join(aws_table.locate(context.shape(operation), name, path)[0])
-        actual = jmespath.search(path, context.record) if path else None
-        if actual is None:
-            return None if rule.optional else given
-        if rule.to_pulumi:
-            actual = rule.to_pulumi(actual)
-        if given is None:
-            return to_pulumi(actual) if rule.shown else None
-        if rule.free and isinstance(given, dict):  # its keys are the program's own: what is gone is gone, what is new is new
-            return {key: given[key] if key in given and same(given[key], value) else value for key, value in actual.items()}
-        result = observed(given, actual, rule.names)
-        return {**to_pulumi(actual), **result} if whole and isinstance(result, dict) and isinstance(actual, dict) else result
-
-    def _state(self, context: Context, *, fresh: bool = True) -> Properties:
-        """Outputs, as the real provider gives them."""
-        kind = context.kind
-        if fresh and not self._record(context):
-            raise ProviderError(f"{context.id} was made, but AWS does not list it")
-        state = {name: self._seen(context, name, whole=True) for name in kind.inputs} | {"region": self.cloud.region}
-        context.state = context.state | state
-        for name, path in kind.outputs.items():
-            state[name] = context.fill(path[1:]) if path.startswith("=") else to_pulumi(jmespath.search(path, context.record))
-            context.state[name] = state[name]
-        if kind.tags:
-            actual = kind.tags.incoming(context.record)
-            own = context.inputs.get("tags")
-            shown = {key: value for key, value in actual.items() if key in (own or {}) or self.default_tags.get(key) != value}
-            state |= {"tagsAll": actual} | ({"tags": shown} if own is not None or shown else {})
-        return {key: value for key, value in state.items() if value is not None}
-
-    def _foreseen(self, context: Context) -> Properties:
-        """Outputs of something that a preview would make: inputs, and unknowns."""
-        kind = context.kind
-        state: Properties = dict.fromkeys([name for name, rule in kind.inputs.items() if rule.read and rule.shown] + list(kind.outputs), UNKNOWN)
-        state |= {"region": self.cloud.region} | context.inputs
-        for name, rule in kind.inputs.items():
-            if rule.computed and isinstance(state.get(name), dict):
-                state[name] = dict.fromkeys(rule.computed, UNKNOWN) | state[name]
-        return state
-
-    def _remains(self, context: Context) -> Properties:
-        """State of something half made."""
-        try:
-            return self._state(context)
-        except (ClientError, BotoCoreError, ProviderError):
-            return dict(context.inputs)
-
     def _wait(self, context: Context, seconds: float) -> None:
         if context.kind.wait is None:
             return
         path, ready, failed = context.kind.wait
         deadline = time.monotonic() + (seconds or READY_SECONDS)
         while True:
-            self._record(context)
+            read_record(context)
             status = str(jmespath.search(path, context.record))
             if status == ready:
                 return
@@ -414,11 +306,6 @@ class AwsProvider(Provider):
                 health = jmespath.search("health.issues[].message", context.record)
                 raise ProviderError(f"{context.id} is {status}" + (f": {'; '.join(health)}" if health else ""))
             time.sleep(0.5)
-
-
-def _shape(context: Context, rule: Input) -> Any:
-    operation, name = rule.shape.split(":")
-    return context.shape(operation).members[name]
 
 
 def _is_object(value: Any) -> bool:
@@ -435,12 +322,3 @@ def _explained(problem: Exception) -> ProviderError:
         error = problem.response["Error"]
         return ProviderError(f"{problem.operation_name}: {error['Code']}: {error.get('Message', '')}")
     return problem if isinstance(problem, ProviderError) else ProviderError(str(problem))
-
-
-def _from_id(kind: Kind, id: str) -> Values:
-    """Inputs that an id is made of, for `.get()` and import."""
-    if "{created" in kind.id:
-        return {}
-    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(kind.id))
-    found = re.fullmatch(pattern, id)
-    return found.groupdict() if found else {}

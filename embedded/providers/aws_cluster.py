@@ -55,7 +55,9 @@ def update_node_group(context: Context) -> None:
             config[key] = after[key]
     if config:
         context.ask("eks", "UpdateNodegroupConfig", group | config)
-    version = {key: after[key] for key in ("version", "releaseVersion", "launchTemplate") if after.get(key) and after[key] != before.get(key)}
+    version = {
+        key: after[key] for key in ("version", "releaseVersion", "launchTemplate") if after.get(key) and after[key] != before.get(key)
+    }
     if "launchTemplate" in version and version["launchTemplate"].get("id"):
         version["launchTemplate"] = {key: value for key, value in version["launchTemplate"].items() if key != "name"}
     if version:
@@ -289,7 +291,10 @@ CLUSTER: dict[str, Kind] = {
         inputs={
             "autoscalingGroupName": Input(read="ResourceId", required=True),
             "tag": Input(
-                read="{key: Key, value: Value, propagateAtLaunch: PropagateAtLaunch}", on_change="update", replaces=("tag.key",), required=True
+                read="{key: Key, value: Value, propagateAtLaunch: PropagateAtLaunch}",
+                on_change="update",
+                replaces=("tag.key",),
+                required=True,
             ),
         },
     ),

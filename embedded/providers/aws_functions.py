@@ -190,7 +190,11 @@ def get_policy_document(clients: Clients, cloud: Cloud, args: Values) -> Values:
             statements.append(item)
     document: Values = {"Version": args.get("version") or "2012-10-17"} | ({"Id": args["policyId"]} if args.get("policyId") else {})
     document["Statement"] = statements
-    return {"id": str(zlib.crc32(json.dumps(document).encode())), "json": json.dumps(document, indent=2), "minifiedJson": json.dumps(document, separators=(",", ":"))}
+    return {
+        "id": str(zlib.crc32(json.dumps(document).encode())),
+        "json": json.dumps(document, indent=2),
+        "minifiedJson": json.dumps(document, separators=(",", ":")),
+    }
 
 
 def _function(act: Callable[[Clients, Cloud, Values], Values], arguments: str = "") -> Function:

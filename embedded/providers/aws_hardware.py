@@ -10,6 +10,7 @@ from embedded.cloud import Cloud
 from embedded.providers.aws_table import Context, Values
 from embedded.providers.server import ProviderError
 
+EFS_DRIVER = "aws-efs-csi-driver"
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 """EKS's spelling of taint effects to Kubernetes's."""
 
@@ -24,10 +25,23 @@ class Machines:
         control_plane.start_control_plane(cloud, cluster_name=name)
 
     def stop_cluster(self, cloud: Cloud, name: str) -> None:
-        """Power it off for good."""
+        """Power it off for good; what was left in it is written down, for afterwards there is no API to ask."""
         from embedded import control_plane
 
+        (cloud.home / "kubernetes-leftovers.json").write_text(json.dumps(control_plane.leftovers(cloud)))
         control_plane.stop_control_plane(cloud)
+
+    def install_efs_driver(self, cloud: Cloud) -> None:
+        """Run the EFS CSI driver on every node."""
+        from embedded import efs_csi
+
+        efs_csi.install(cloud)
+
+    def uninstall_efs_driver(self, cloud: Cloud) -> None:
+        """Stop offering it."""
+        from embedded import efs_csi
+
+        efs_csi.uninstall(cloud)
 
     def node_instances(self, cloud: Cloud, group: str) -> dict[str, str]:
         """Instance id to node name of a group's running nodes."""
@@ -190,7 +204,9 @@ class Hardware:
 
     def _specs(self, context: Context, record: Values, instances: list[Values]) -> list[Values]:
         types = sorted({item["InstanceType"] for item in instances})
-        sizes = {item["InstanceType"]: item for item in context.ask("ec2", "DescribeInstanceTypes", {"InstanceTypes": types})["InstanceTypes"]}
+        sizes = {
+            item["InstanceType"]: item for item in context.ask("ec2", "DescribeInstanceTypes", {"InstanceTypes": types})["InstanceTypes"]
+        }
         return [
             {
                 "group": record["nodegroupName"],
@@ -232,7 +248,9 @@ class Hardware:
         if not group or group.startswith("default."):
             return {"rds.force_ssl": "1"}  # the default of RDS for PostgreSQL 15 and newer
         listed = context.ask("rds", "DescribeDBParameters", {"DBParameterGroupName": group, "Source": "user"})["Parameters"]
-        return {"rds.force_ssl": "1"} | {item["ParameterName"]: item["ParameterValue"] for item in listed if item.get("ParameterValue") is not None}
+        return {"rds.force_ssl": "1"} | {
+            item["ParameterName"]: item["ParameterValue"] for item in listed if item.get("ParameterValue") is not None
+        }
 
     def _parameter_group(self, context: Context) -> None:
         for found in context.ask("rds", "DescribeDBInstances", {})["DBInstances"]:
@@ -253,8 +271,17 @@ class Hardware:
             permissions=str(made.get("permissions", "0755")),
         )
 
+    def _add_on(self, context: Context) -> None:
+        if context["addonName"] == EFS_DRIVER:
+            self.machines.install_efs_driver(self.cloud)
+
+    def _no_add_on(self, context: Context) -> None:
+        if context["addonName"] == EFS_DRIVER:
+            self.machines.uninstall_efs_driver(self.cloud)
+
     _CREATED: dict[str, Callable[[Hardware, Context], None]] = {  # noqa: RUF012
         "aws:eks/cluster:Cluster": lambda self, context: self.machines.start_cluster(self.cloud, context["name"]),
+        "aws:eks/addon:Addon": _add_on,
         "aws:eks/nodeGroup:NodeGroup": fit_nodes,
         "aws:rds/instance:Instance": _database,
         "aws:efs/fileSystem:FileSystem": lambda self, context: self.machines.create_file_system(self.cloud, context.id),
@@ -267,6 +294,7 @@ class Hardware:
         "aws:rds/parameterGroup:ParameterGroup": _parameter_group,
     }
     _DELETED: dict[str, Callable[[Hardware, Context], None]] = {  # noqa: RUF012
+        "aws:eks/addon:Addon": _no_add_on,
         "aws:eks/cluster:Cluster": lambda self, context: self.machines.stop_cluster(self.cloud, context["name"]),
         "aws:eks/nodeGroup:NodeGroup": _stop_group,
         "aws:rds/instance:Instance": lambda self, context: self.machines.delete_database(self.cloud, context.id),

@@ -1,0 +1,106 @@
+"""What the embedded AWS remembers of EKS, and how its parts find moto's records and report errors."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.utils import get_service_model
+
+from embedded.cloud import ACCOUNT_ID, Cloud
+
+Params = dict[str, Any]
+Record = dict[str, Any]
+CALLER_ARN = f"arn:aws:iam::{ACCOUNT_ID}:user/embedded"
+ACCESS_POLICY = "arn:aws:eks::aws:cluster-access-policy/"
+VERSIONS = ("1.34", "1.35", "1.36")
+"""Kubernetes versions in standard support (2026-11); nodes and control plane run 1.35 whichever is asked for."""
+DEFAULT_VERSION = "1.35"
+clusters: dict[str, Record] = {}
+"""Cluster name to its record; parts that belong to a cluster hang below `PARTS` keys."""
+PARTS = ("nodegroups", "addons", "access", "identities", "updates")
+
+
+class AwsError(ServiceException):
+    """An AWS error, of a class that moto looks up in the called service's model rather than in its own package's."""
+
+
+def error(code: str, message: str) -> AwsError:
+    """An AWS error."""
+    return AwsError(code, message)
+
+
+def backend(cloud: Cloud, service: str) -> Any:
+    """Moto's records of a service."""
+    from moto.backends import get_backend
+
+    per_region: Any = get_backend(service)[ACCOUNT_ID]
+    return per_region["aws" if service == "iam" else cloud.region]
+
+
+def now() -> datetime:
+    """The time, as AWS records it."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def eks_arn(cloud: Cloud, *path: str) -> str:
+    """ARN of something of EKS."""
+    return f"arn:aws:eks:{cloud.region}:{ACCOUNT_ID}:{'/'.join(path)}"
+
+
+def shaped(shape_name: str, *sources: Params) -> Record:
+    """What of the parameters belongs to a record's shape."""
+    members = get_service_model("eks").shape_for(shape_name).members
+    return {key: value for source in sources for key, value in source.items() if key in members and value is not None}
+
+
+def cluster_of(name: str) -> Record:
+    """The record of a cluster."""
+    if name not in clusters:
+        raise error("ResourceNotFoundException", f"No cluster found for name: {name}.")
+    return clusters[name]
+
+
+def part_of(params: Params, kind: str, key: str, what: str) -> Record:
+    """The record of something that belongs to the cluster a request names."""
+    parts: dict[str, Record] = cluster_of(params["clusterName"])[kind]
+    if params[key] not in parts:
+        raise error("ResourceNotFoundException", f"No {what} found: {params[key]} in cluster {params['clusterName']}.")
+    return parts[params[key]]
+
+
+def trusted_role(cloud: Cloud, arn: str, service: str) -> Any:
+    """The role of that ARN, if the service may take it."""
+    role = next((role for role in backend(cloud, "iam").roles.values() if role.arn == arn), None)
+    if role is None or service not in str(role.assume_role_policy_document):
+        message = f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not {service}"
+        raise error("InvalidParameterException", message)
+    return role
+
+
+def known_subnets(cloud: Cloud, ids: list[str]) -> list[Any]:
+    """Moto's records of subnets."""
+    known = {subnet.id: subnet for subnet in backend(cloud, "ec2").describe_subnets()}
+    missing = [subnet for subnet in ids if subnet not in known]
+    if missing or not ids:
+        raise error("InvalidParameterException", f"The subnet ID '{', '.join(missing)}' does not exist")
+    return [known[subnet] for subnet in ids]
+
+
+def check_groups(cloud: Cloud, ids: Iterable[str]) -> None:
+    """Refuse security groups that do not exist."""
+    for group in ids:
+        if backend(cloud, "ec2").get_security_group_from_id(group) is None:
+            raise error("InvalidParameterException", f"The security group '{group}' does not exist")
+
+
+def finished_update(name: str, kind: str, changed: Params) -> Params:
+    """A finished update, as the real ones become after minutes."""
+    update = {"id": secrets.token_hex(16), "status": "Successful", "type": kind, "createdAt": now(), "errors": []}
+    update["params"] = [{"type": key[0].upper() + key[1:], "value": json.dumps(value)} for key, value in changed.items()]
+    cluster_of(name)["updates"][update["id"]] = update
+    return {"update": update}

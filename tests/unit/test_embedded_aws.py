@@ -1,0 +1,428 @@
+"""The embedded AWS and its provider: that the table says only what Pulumi and AWS have, that the rest is refused, and that what is checked,
+made and recorded behaves as on AWS. The engine itself is not used here; `tests/engine` does that.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import inspect
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from embedded import cloud as clouds
+from embedded.aws_api import start_aws_api, stop_aws_api
+from embedded.cloud import Cloud
+from embedded.providers.aws import AwsProvider
+from embedded.providers.aws_functions import FUNCTIONS, get_cluster_auth, get_policy_document
+from embedded.providers.aws_hardware import Hardware
+from embedded.providers.aws_resources import TABLE
+from embedded.providers.aws_table import Call, Context, Kind
+from embedded.providers.aws_values import locate, observed, to_aws
+from embedded.providers.server import UNKNOWN, CheckError, InitError, ProviderError, Resource
+
+# the AWS process outlives whoever started it, which Python's subprocess module thinks is a mistake
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+SESSION = boto3.Session(region_name="us-west-2", aws_access_key_id="embedded", aws_secret_access_key="embedded")
+NOWHERE = Cloud(home=Path("/nonexistent"), index=1)
+
+
+class Recorder:
+    """Stands for the machines: remembers what was switched on and off."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.nodes: dict[str, str] = {}
+        self.repository: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda cloud, *args, **more: self.calls.append(name)
+
+    def node_instances(self, cloud: Cloud, group: str) -> dict[str, str]:
+        return dict(self.nodes)
+
+    def start_nodes(self, cloud: Cloud, specs: list[dict[str, Any]]) -> None:
+        self.calls.append("start_nodes")
+        self.specs = specs
+        self.nodes |= {spec["instance_id"]: f"node-{spec['instance_id']}" for spec in specs}
+
+    def stop_node(self, cloud: Cloud, name: str) -> None:
+        self.calls.append("stop_node")
+        self.nodes = {id: other for id, other in self.nodes.items() if other != name}
+
+    def images(self, cloud: Cloud, repository: str) -> list[str]:
+        return self.repository
+
+
+def offline(kind: Kind) -> Context:
+    return Context(NOWHERE, SESSION.client, kind, {})
+
+
+def camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def pulumi_class(token: str) -> Any:
+    _, path, name = token.split(":")
+    return getattr(importlib.import_module(f"pulumi_aws.{path.split('/')[0]}"), name)
+
+
+@pytest.mark.parametrize("token", sorted(TABLE))
+def test_the_table_names_only_inputs_and_outputs_that_pulumi_has(token: str) -> None:
+    kind, module = TABLE[token], pulumi_class(token)
+    arguments = inspect.signature(getattr(inspect.getmodule(module), f"{module.__name__}Args").__init__).parameters
+    inputs = {camel(name) for name in arguments if not name.startswith("__")}
+    assert kind.inputs.keys() <= inputs, "an input that no program can give"
+    required = {camel(name) for name, part in arguments.items() if not name.startswith("__") and part.default is inspect.Parameter.empty}
+    assert required <= {name for name, rule in kind.inputs.items() if rule.required}, "what Pulumi requires is required here"
+    properties = {camel(name) for name, part in inspect.getmembers(module) if isinstance(part, property)}
+    assert {*kind.outputs, *kind.moving} <= properties, "an output that no program can read"
+    assert bool(kind.tags) == ("tags" in inputs), "a type is taggable here when it is in Pulumi"
+
+
+@pytest.mark.parametrize("token", sorted(TABLE))
+def test_the_table_names_only_operations_and_parameters_that_aws_has(token: str) -> None:
+    kind = TABLE[token]
+    context = offline(kind)
+    calls = [part for part in (kind.create, kind.read, kind.update, kind.delete) if isinstance(part, Call)]
+    calls += [call for call, _, _ in kind.more] + [call for rule in kind.inputs.values() for call in rule.sets + rule.unsets]
+    calls += [kind.tags.add, kind.tags.remove] if kind.tags else []
+    for call in calls:
+        model = SESSION.client(call.service or kind.service).meta.service_model.operation_model(call.operation)
+        known = model.input_shape.members if model.input_shape else {}
+        assert call.params.keys() <= set(known), call
+    operation = kind.create.operation if isinstance(kind.create, Call) else kind.validate
+    for name, rule in kind.inputs.items():
+        if rule.param:
+            locate(context.shape(operation), name, rule.param)
+            if rule.on_change == "update" and isinstance(kind.update, Call):
+                locate(context.shape(kind.update.operation), name, rule.update_param or rule.param.split(".")[-1])
+
+
+def checked(token: str, **inputs: Any) -> dict[str, Any]:
+    return AwsProvider(NOWHERE).check(Resource(type=token, name="it", urn="u", seed=b"\x01" * 32), {}, inputs)
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "named"),
+    [
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16", "ipv4IpamPoolId": "x"}, "ipv4IpamPoolId"),
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16", "instanceTenancy": "weird"}, "'weird' is not one of default, dedicated, host"),
+        ("aws:ec2/vpc:Vpc", {}, "cidrBlock"),
+        ("aws:ec2/eip:Eip", {"region": "eu-west-1"}, "us-west-2"),
+        ("aws:efs/fileSystem:FileSystem", {"lifecyclePolicies": [{"transitionToIa": "NEVER"}]}, "'NEVER' is not one of"),
+        ("aws:eks/cluster:Cluster", {"roleArn": "r", "vpcConfig": {"subnetIds": ["s"], "colour": 1}}, "vpcConfig.colour"),
+        ("aws:rds/instance:Instance", {"instanceClass": "db.t4g.small", "allocatedStorage": "much"}, "allocatedStorage"),
+    ],
+)
+def test_what_aws_or_the_table_does_not_know_is_refused_by_name(token: str, inputs: dict[str, Any], named: str) -> None:
+    with pytest.raises(CheckError, match=named.replace("[", r"\[")):
+        checked(token, **inputs)
+
+
+def test_unknown_types_functions_and_options_are_refused_by_name() -> None:
+    with pytest.raises(ProviderError, match="aws:s3/bucket:Bucket"):
+        checked("aws:s3/bucket:Bucket")
+    with pytest.raises(ProviderError, match="getBucket"):
+        AwsProvider(NOWHERE).invoke("aws:s3/getBucket:getBucket", {})
+    with pytest.raises(CheckError, match="assumeRoles"):
+        AwsProvider(NOWHERE).check_config({"assumeRoles": "[]"})
+    with pytest.raises(CheckError, match="us-west-2"):
+        AwsProvider(NOWHERE).check_config({"region": "eu-west-1"})
+    with pytest.raises(CheckError, match="colour"):
+        AwsProvider(NOWHERE).invoke(next(iter(FUNCTIONS)), {"colour": "red"})
+
+
+def test_a_preview_accepts_values_that_are_not_known_yet() -> None:
+    inputs = checked("aws:ec2/subnet:Subnet", vpcId=UNKNOWN, cidrBlock="10.0.0.0/24", tags={"Name": UNKNOWN})
+    id, outputs = AwsProvider(NOWHERE).create(Resource(type="aws:ec2/subnet:Subnet", name="it", urn="u", preview=True), inputs)
+    assert not id
+    assert outputs["arn"] is UNKNOWN
+    assert outputs["cidrBlock"] == "10.0.0.0/24"
+
+
+def test_names_are_made_once_and_default_tags_are_merged() -> None:
+    provider = AwsProvider(NOWHERE)
+    provider.configure({"defaultTags": json.dumps({"tags": {"stack": "dev", "tier": "default"}})})
+    resource = Resource(type="aws:ecr/repository:Repository", name="Airflow", urn="u", seed=b"\xab" * 32)
+    first = provider.check(resource, {}, {"tags": {"tier": "own"}})
+    assert first["name"] == "airflow-abababa"
+    assert first["tagsAll"] == {"stack": "dev", "tier": "own"}
+    again = Resource(type=resource.type, name="Airflow", urn="u", seed=b"\xcd" * 32)
+    assert provider.check(again, first, {"tags": {"tier": "own"}})["name"] == first["name"], "a second run must not rename"
+
+
+def test_a_replacement_with_a_fixed_name_deletes_first() -> None:
+    provider, resource = AwsProvider(NOWHERE), Resource(type="aws:ecr/repository:Repository", name="it", urn="u")
+    old = {"name": "images", "encryptionConfigurations": [{"encryptionType": "AES256"}]}
+    new = {"name": "images", "encryptionConfigurations": [{"encryptionType": "KMS"}]}
+    diff = provider.diff(resource, {}, old, new)
+    assert diff.replaces
+    assert diff.delete_before_replace, "two repositories of one name cannot exist"
+    assert not provider.diff(resource, {}, old, new | {"__defaults": ["name"]}).delete_before_replace
+
+
+def test_documents_that_say_the_same_are_no_change() -> None:
+    resource = Resource(type="aws:iam/rolePolicy:RolePolicy", name="it", urn="u")
+    old, new = ({"role": "r", "policy": text} for text in ('{"a": [1]}', '{ "a":[1] }'))
+    assert not AwsProvider(NOWHERE).diff(resource, {}, old, new).changes
+
+
+def test_values_survive_the_way_to_aws_and_back() -> None:
+    shape = offline(TABLE["aws:ec2/launchTemplate:LaunchTemplate"]).shape("CreateLaunchTemplate").members["LaunchTemplateData"]
+    given = {
+        "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"encrypted": "true", "volumeSize": 50.0}}],
+        "tagSpecifications": [{"resourceType": "instance", "tags": {"team": "data"}}],
+    }
+    sent = to_aws(given, shape, {}, "data")
+    assert sent["BlockDeviceMappings"] == [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeSize": 50}}]
+    assert sent["TagSpecifications"] == [{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": "data"}]}]
+    assert observed(given, sent, {}) == given, "read back unchanged, in the program's own words"
+    sent["TagSpecifications"][0]["Tags"][0]["Value"] = "ops"
+    assert observed(given, sent, {}) != given, "a foreign change is seen"
+
+
+def test_a_policy_document_is_rendered_as_the_real_provider_does() -> None:
+    statement = {
+        "actions": ["s3:GetObject"],
+        "resources": ["*"],
+        "principals": [{"type": "Service", "identifiers": ["ec2.amazonaws.com"]}],
+        "conditions": [{"test": "Bool", "variable": "aws:SecureTransport", "values": ["true"]}],
+    }
+    document = json.loads(get_policy_document(SESSION.client, NOWHERE, {"statements": [statement]})["json"])
+    assert document["Version"] == "2012-10-17"
+    assert document["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": "*",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Condition": {"Bool": {"aws:SecureTransport": "true"}},
+        }
+    ]
+
+
+class Aws:
+    """A running embedded AWS and a provider on it whose machines are only recorded."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud, self.machines, self.made = cloud, Recorder(), []
+        self.provider = AwsProvider(cloud)
+        self.provider.hardware = Hardware(cloud, self.machines)
+
+    def client(self, service: str) -> Any:
+        return SESSION.client(service, endpoint_url=self.cloud.aws_endpoint)
+
+    def make(self, token: str, **inputs: Any) -> tuple[Resource, dict[str, Any], dict[str, Any]]:
+        resource = Resource(type=token, name=token.rsplit(":")[-1].lower(), urn="u", seed=bytes([len(self.made) + 1]) * 32)
+        full = self.provider.check(resource, {}, inputs)
+        id, state = self.provider.create(resource, full)
+        self.made.append((Resource(type=token, name=resource.name, urn="u", id=id), full, state))
+        return self.made[-1]
+
+    def clean(self) -> None:
+        for resource, inputs, state in reversed(self.made):
+            self.provider.delete(resource, inputs, state)
+        self.made.clear()
+
+    def post(self, path: str, body: Any) -> Any:
+        request = urllib.request.Request(self.cloud.aws_endpoint + path, data=json.dumps(body).encode())
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def network(self) -> tuple[str, list[str], str]:
+        vpc = self.make("aws:ec2/vpc:Vpc", cidrBlock="10.0.0.0/16")[0].id
+        subnets = [
+            self.make("aws:ec2/subnet:Subnet", vpcId=vpc, cidrBlock=f"10.0.{number}.0/24", availabilityZone=f"us-west-2{zone}")[0].id
+            for number, zone in enumerate("ab")
+        ]
+        return vpc, subnets, self.make("aws:ec2/securityGroup:SecurityGroup", vpcId=vpc)[0].id
+
+    def role(self, service: str, *policies: str) -> str:
+        principal = {"Effect": "Allow", "Principal": {"Service": service}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+        resource, _, state = self.make("aws:iam/role:Role", assumeRolePolicy=json.dumps({"Statement": [principal]}))
+        for policy in policies:
+            arn = f"arn:aws:iam::aws:policy/{policy}"
+            self.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", role=resource.id, policyArn=arn)
+        return str(state["arn"])
+
+    def cluster(self, subnets: list[str]) -> str:
+        arn = self.role("eks.amazonaws.com", "AmazonEKSClusterPolicy")
+        mode = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True}
+        return self.make("aws:eks/cluster:Cluster", roleArn=arn, vpcConfig={"subnetIds": subnets}, accessConfig=mode)[0].id
+
+    def group(self, cluster: str, subnets: list[str], *policies: str, **inputs: Any) -> tuple[Resource, dict[str, Any], dict[str, Any]]:
+        role = self.role("ec2.amazonaws.com", *policies)
+        sizes = {"minSize": 0, "maxSize": 4, "desiredSize": 2}
+        common: dict[str, Any] = {"clusterName": cluster, "nodeRoleArn": role, "subnetIds": subnets, "scalingConfig": sizes}
+        return self.make("aws:eks/nodeGroup:NodeGroup", **common | inputs)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    cloud = clouds.create(tmp_path_factory.mktemp("aws-cloud"))
+    start_aws_api(cloud)
+    yield cloud
+    stop_aws_api(cloud)
+
+
+@pytest.fixture
+def aws(running: Cloud) -> Iterator[Aws]:
+    here = Aws(running)
+    yield here
+    here.post("/embedded/faults", {})
+    here.clean()
+    assert here.post("/embedded/inventory", {}) == {}, "what a test made is gone"
+
+
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
+
+
+def test_reading_back_finds_no_drift_and_a_foreign_change(aws: Aws) -> None:
+    resource, inputs, state = aws.make("aws:ec2/vpc:Vpc", cidrBlock="10.0.0.0/16", enableDnsHostnames=True, tags={"Name": "net"})
+    assert aws.provider.read(resource, inputs, state) == (inputs, state)
+    aws.client("ec2").create_tags(Resources=[resource.id], Tags=[{"Key": "Name", "Value": "hacked"}])
+    found = aws.provider.read(resource, inputs, state)
+    assert found is not None
+    assert found[0]["tags"] == {"Name": "hacked"}
+    aws.provider.update(resource, found[1], found[0], inputs)
+    assert aws.provider.read(resource, inputs, state) == (inputs, state)
+
+
+def test_something_deleted_behind_pulumis_back_reads_as_gone(aws: Aws) -> None:
+    resource, inputs, state = aws.make("aws:ecr/repository:Repository")
+    aws.client("ecr").delete_repository(repositoryName=resource.id)
+    assert aws.provider.read(resource, inputs, state) is None
+
+
+def test_nodes_follow_the_group_and_carry_its_labels_and_taints(aws: Aws) -> None:
+    _, subnets, _ = aws.network()
+    cluster = aws.cluster(subnets)
+    taints = [{"key": "spotInstance", "value": "true", "effect": "NO_SCHEDULE"}]
+    marks: dict[str, Any] = {"capacityType": "SPOT", "labels": {"lifecycle": "Ec2Spot"}, "taints": taints, "instanceTypes": ["m5.large"]}
+    resource, inputs, state = aws.group(cluster, subnets, *NODE_POLICIES, **marks)
+    assert [spec["zone"] for spec in aws.machines.specs] == ["us-west-2a", "us-west-2b"], "spread over the zones"
+    spec = aws.machines.specs[0]
+    assert (spec["capacity_type"], spec["vcpu"], spec["memory_mib"]) == ("SPOT", 2, 8192)
+    assert spec["taints"] == (("spotInstance", "true", "NoSchedule"),), "Kubernetes's spelling"
+    group = state["resources"][0]["autoscalingGroups"][0]["name"]
+    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=3)
+    found = aws.provider.read(resource, inputs, state)
+    assert found is not None
+    assert found[0]["scalingConfig"]["desiredSize"] == 3, "EKS shows what an autoscaler did"
+    aws.provider.update(resource, found[1], found[0], inputs | {"scalingConfig": {"minSize": 0, "maxSize": 4, "desiredSize": 1}})
+    assert len(aws.machines.nodes) == 1
+
+
+def test_nodes_whose_role_lacks_a_policy_never_join(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embedded.providers.aws.READY_SECONDS", 1.0)
+    _, subnets, _ = aws.network()
+    cluster = aws.cluster(subnets)
+    with pytest.raises(InitError, match="lacks an ECR pull policy") as failed:
+        aws.group(cluster, subnets, "AmazonEKSWorkerNodePolicy")
+    inputs = {"clusterName": cluster, "nodeGroupName": failed.value.id.split(":")[1]}
+    resource = Resource(type="aws:eks/nodeGroup:NodeGroup", name="it", urn="u", id=failed.value.id)
+    aws.provider.delete(resource, inputs, failed.value.outputs)
+    assert "start_nodes" not in aws.machines.calls
+
+
+def test_a_cluster_with_node_groups_and_a_subnet_in_use_stay(aws: Aws) -> None:
+    _, subnets, _ = aws.network()
+    cluster = aws.cluster(subnets)
+    aws.group(cluster, subnets, *NODE_POLICIES)
+    with pytest.raises(ClientError, match="nodegroups attached"):
+        aws.client("eks").delete_cluster(name=cluster)
+    with pytest.raises(ClientError, match="Amazon EKS"):
+        aws.client("ec2").delete_subnet(SubnetId=subnets[0])
+
+
+def test_the_account_outside_a_stack_is_protected_from_half_deletions(aws: Aws) -> None:
+    vpc, subnets, group = aws.network()
+    ec2, rds = aws.client("ec2"), aws.client("rds")
+    with pytest.raises(ClientError, match="DependencyViolation"):
+        ec2.delete_vpc(VpcId=vpc)
+    names = aws.make("aws:rds/subnetGroup:SubnetGroup", subnetIds=subnets)[0].id
+    resource, inputs, state = aws.make(
+        "aws:rds/instance:Instance",
+        engine="postgres",
+        instanceClass="db.t4g.small",
+        allocatedStorage=20,
+        username="airflow",
+        password="long-enough-8",
+        dbSubnetGroupName=names,
+        vpcSecurityGroupIds=[group],
+        deletionProtection=True,
+        skipFinalSnapshot=True,
+    )
+    assert state["engineVersionActual"].startswith("17.")
+    assert "start_database" in aws.machines.calls
+    for act in (
+        lambda: ec2.delete_security_group(GroupId=group),
+        lambda: ec2.delete_subnet(SubnetId=subnets[0]),
+        lambda: rds.delete_db_subnet_group(DBSubnetGroupName=names),
+        lambda: rds.delete_db_instance(DBInstanceIdentifier=resource.id, SkipFinalSnapshot=True),
+    ):
+        with pytest.raises(ClientError):
+            act()
+    aws.provider.update(resource, state, inputs, inputs | {"deletionProtection": False})
+    with pytest.raises(ClientError, match="FinalDBSnapshotIdentifier"):
+        rds.delete_db_instance(DBInstanceIdentifier=resource.id)
+
+
+def test_a_repository_with_images_stays_unless_forced(aws: Aws) -> None:
+    resource, inputs, state = aws.make("aws:ecr/repository:Repository")
+    aws.machines.repository = ["latest"]
+    with pytest.raises(ProviderError, match="RepositoryNotEmptyException"):
+        aws.provider.delete(resource, inputs, state)
+    aws.provider.delete(resource, inputs | {"forceDelete": True}, state)
+    assert "delete_repository" in aws.machines.calls
+    aws.made.clear()
+
+
+def test_injected_throttling_is_waited_out_and_an_outage_is_reported(aws: Aws) -> None:
+    aws.post("/embedded/faults", {"operation": "ec2:CreateVpc", "code": "RequestLimitExceeded", "count": 1})
+    aws.make("aws:ec2/vpc:Vpc", cidrBlock="10.0.0.0/16")
+    aws.post("/embedded/faults", {"operation": "ec2:CreateVpc", "code": "InvalidRequest", "count": 1})
+    with pytest.raises(ProviderError, match="CreateVpc: InvalidRequest"):
+        aws.make("aws:ec2/vpc:Vpc", cidrBlock="10.1.0.0/16")
+
+
+def test_a_token_lets_in_those_with_an_access_entry_and_nobody_else(aws: Aws) -> None:
+    _, subnets, _ = aws.network()
+    cluster = aws.cluster(subnets)
+
+    def review(token: str) -> Any:
+        return aws.post("/kubernetes/token", {"apiVersion": "authentication.k8s.io/v1", "spec": {"token": token}})["status"]
+
+    token = get_cluster_auth(aws.client, aws.cloud, {"name": cluster})["token"]
+    assert review(token)["user"]["groups"] == ["system:masters"], "the creator of a cluster is its administrator"
+    assert not review(get_cluster_auth(aws.client, aws.cloud, {"name": "other"})["token"])["authenticated"]
+    url = base64.urlsafe_b64decode(token.removeprefix("k8s-aws-v1.") + "==").decode()
+    forged = "k8s-aws-v1." + base64.urlsafe_b64encode(url[:-4].encode() + b"0000").decode().rstrip("=")
+    assert not review(forged)["authenticated"]
+    role = aws.role("ec2.amazonaws.com")
+    session = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="jo")["Credentials"]
+    keys = {"aws_access_key_id": session["AccessKeyId"], "aws_secret_access_key": session["SecretAccessKey"]}
+    other = boto3.Session(region_name="us-west-2", aws_session_token=session["SessionToken"], **keys)
+
+    def client(service: str) -> Any:
+        return other.client(service, endpoint_url=aws.cloud.aws_endpoint)
+
+    assert "no access entry" in review(get_cluster_auth(client, aws.cloud, {"name": cluster})["token"])["error"]
+    aws.make("aws:eks/accessEntry:AccessEntry", clusterName=cluster, principalArn=role, kubernetesGroups=["viewers"])
+    assert review(get_cluster_auth(client, aws.cloud, {"name": cluster})["token"])["user"]["groups"] == ["viewers"]
+
+
+def test_aws_itself_refuses_values_its_models_do_not_list(aws: Aws) -> None:
+    with pytest.raises(ClientError, match="'purple', which is not one of"):
+        aws.client("efs").create_file_system(CreationToken="x", PerformanceMode="purple")
+    with pytest.raises(ClientError, match="only works on AWS"):
+        aws.client("eks").list_insights(clusterName="x")
