@@ -102,7 +102,7 @@ class Api:
         return [json.dumps(answer, default=str).encode()]
 
     def _set_fault(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """`{"service": "ec2", "operation": "CreateVpc", "code": "RequestLimitExceeded", "count": 3}`; "*" for every one; `{}` clears all."""
+        """`{"service": "ec2", "operation": "CreateVpc", "code": "Throttling", "count": 3}`; "*" is every one, `{}` clears all."""
         if not wanted:
             self.faults.clear()
             return {}

@@ -83,6 +83,12 @@ def uninstall(cloud: Cloud) -> None:
     kubectl(cloud, "delete", "csidriver", DRIVER, "--ignore-not-found")
 
 
+def is_mounted(target: Path) -> bool:
+    """Whether something is mounted exactly there. `Path.is_mount` cannot tell: a bind mount is on the same device as the folder it hides."""
+    rows = Path("/proc/self/mountinfo").read_text().splitlines()
+    return any(row.split()[4].encode().decode("unicode_escape") == str(target) for row in rows)
+
+
 class Driver:
     """Answers the kubelet's calls on one node."""
 
@@ -115,7 +121,7 @@ class Driver:
         target = Path(request.target_path)
         with self.lock:
             target.mkdir(mode=0o750, parents=True, exist_ok=True)
-            if not target.is_mount():
+            if not is_mounted(target):
                 self._mount(context, "--bind", str(source), str(target))
                 if request.readonly:
                     self._mount(context, "-o", "remount,bind,ro", str(target))
@@ -125,7 +131,7 @@ class Driver:
         """Undo `publish`; a volume that is not mounted is no error."""
         target = Path(request.target_path)
         with self.lock:
-            if target.is_mount():
+            if is_mounted(target):
                 self._run(context, "umount", str(target))
             if target.is_dir():
                 target.rmdir()

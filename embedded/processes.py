@@ -18,8 +18,6 @@ from pathlib import Path
 from embedded.cloud import Cloud, CloudError
 
 STOP_SECONDS = 10
-_CHILDREN: list[subprocess.Popen[bytes]] = []
-"""Started by this very process. They outlive it on purpose; kept so that Python does not warn about that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +97,6 @@ def start(
             cwd=cwd,
             start_new_session=True,
         )
-    _CHILDREN.append(child)
     process = Process(name=name, pid=child.pid, started=start_time(child.pid) or "0")
     _record(cloud, name).write_text(json.dumps({"name": name, "pid": process.pid, "started": process.started}))
     deadline = time.monotonic() + seconds
@@ -109,6 +106,7 @@ def start(
         if time.monotonic() > deadline:
             raise CloudError(f"{name} was not ready within {seconds:.0f} s; its last lines:\n{tail(cloud, name)}")
         time.sleep(0.1)
+    child.returncode = 0  # it outlives this process on purpose: keep Python from warning about that
     return process
 
 

@@ -135,6 +135,14 @@ IAM: dict[str, Kind] = {
         tags=simple_tags("TagPolicy", "UntagPolicy", {"PolicyArn": "{id}"}),
     ),
 }
+
+
+def check_key(inputs: Values) -> dict[str, str]:
+    """The window in which a deleted key can be saved."""
+    days = inputs.get("deletionWindowInDays")
+    return {} if not isinstance(days, int) or 7 <= days <= 30 else {"deletionWindowInDays": f"must be 7 to 30, not {days}"}
+
+
 KEY = {"KeyId": "{id}"}
 LOG = {"logGroupName": "{name}"}
 KEYS_AND_LOGS: dict[str, Kind] = {
@@ -150,6 +158,7 @@ KEYS_AND_LOGS: dict[str, Kind] = {
             (Call("ListResourceTags", KEY), "Tags", "Tags"),
         ),
         gone="KeyState == 'PendingDeletion'",
+        check=check_key,
         delete=lambda context: context.ask(
             "kms", "ScheduleKeyDeletion", {"KeyId": context.id, "PendingWindowInDays": context["deletionWindowInDays"] or 30}
         ),

@@ -318,3 +318,10 @@ def test_a_load_balancer_forwards_and_goes_with_its_service(cloud):
         backend.close()
 
     asyncio.run(scenario())
+
+
+def test_a_mount_point_is_told_from_a_folder_beside_it(tmp_path: Path) -> None:
+    from embedded.efs_csi import is_mounted
+
+    assert is_mounted(Path("/proc"))
+    assert not is_mounted(tmp_path)
