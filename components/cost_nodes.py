@@ -8,8 +8,9 @@ from decimal import Decimal
 from components.cost_items import Context, Item, names, number, priced
 from components.cost_money import HOURS_PER_MONTH, UNKNOWN_MONEY, Money
 from components.cost_prices import Prices
-from components.placement_plan import DEFAULT_INSTANCE_TYPE, at
+from components.placement_plan import DEFAULT_INSTANCE_TYPE
 from components.planned import PlannedResource
+from components.planned_values import at
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"

@@ -12,8 +12,8 @@ from decimal import Decimal
 from components.cost_items import Context, Item, NotPriced, Pricer, names, number
 from components.cost_money import HOURS_PER_MONTH, UNKNOWN_MONEY
 from components.cost_nodes import NODE_GROUP, node_groups
-from components.placement_plan import at
 from components.planned import PlannedResource
+from components.planned_values import at
 
 LOAD_BALANCER = "service.beta.kubernetes.io/aws-load-balancer-"
 DAYS_PER_MONTH = HOURS_PER_MONTH / 24

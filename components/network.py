@@ -62,7 +62,9 @@ class NetworkIds:
 
 
 class Network(pulumi.ComponentResource):
-    """VPC `{name}-vpc`, subnets `{name}-public-a`, `{name}-private-a`, ..., their routes and gateways, `{name}-flow-log`, and the emptied default group."""
+    """VPC `{name}-vpc`, subnets `{name}-public-a`, `{name}-private-a`, ..., their routes and gateways, `{name}-flow-log`,
+    and the emptied default group.
+    """
 
     ids: NetworkIds
     """The network by its ids."""

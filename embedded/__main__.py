@@ -48,7 +48,7 @@ def _started() -> Cloud:
     cloud = clouds.load()
     if cloud and not _aws_runs(cloud):
         raise CloudError(
-            "the embedded cloud was stopped without 'make down' (a crash or a reboot), and its AWS records, which live in memory, are gone; "
+            "the embedded cloud was stopped without 'make down' (a crash, a reboot) and its AWS records, which live in memory, are gone; "
             "clean up with 'make down', then start again with 'make up'"
         )
     cloud = cloud or clouds.create()

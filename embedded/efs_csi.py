@@ -84,7 +84,7 @@ def uninstall(cloud: Cloud) -> None:
 
 
 def is_mounted(target: Path) -> bool:
-    """Whether something is mounted exactly there. `Path.is_mount` cannot tell: a bind mount is on the same device as the folder it hides."""
+    """Whether something is mounted exactly there. `Path.is_mount` misses a bind mount from the same device."""
     rows = Path("/proc/self/mountinfo").read_text().splitlines()
     return any(row.split()[4].encode().decode("unicode_escape") == str(target) for row in rows)
 

@@ -26,7 +26,9 @@ def require(*, nodes: bool = True) -> None:
     if platform.system() != "Linux":
         raise CloudError(f"the embedded cloud needs Linux (its nodes are made of namespaces), this is {platform.system()}; {STILL_WORKS}")
     if os.geteuid() != 0:
-        raise CloudError(f"the embedded cloud needs root (it makes network namespaces and mounts), you are user {os.geteuid()}; {STILL_WORKS}")
+        raise CloudError(
+            f"the embedded cloud needs root (it makes network namespaces and mounts), you are user {os.geteuid()}; {STILL_WORKS}"
+        )
 
 
 class Stopwatch:

@@ -54,7 +54,9 @@ def table(deployment: Deployment) -> str:
         ready = next((condition.status for condition in node.status.conditions or [] if condition.type == "Ready"), "Unknown")
         state = "Ready" if ready == "True" else "NotReady"
         where = f"{labels.get('node.kubernetes.io/instance-type', '?')}  {labels.get('topology.kubernetes.io/zone', '?')}"
-        lines.append(f"{by_lifecycle[node.metadata.name]:9} {node.metadata.name}  {where}  {labels.get('eks.amazonaws.com/nodegroup', '?')}  {state}")
+        lines.append(
+            f"{by_lifecycle[node.metadata.name]:9} {node.metadata.name}  {where}  {labels.get('eks.amazonaws.com/nodegroup', '?')}  {state}"
+        )
         lines += [f"            {pod.phase:10} {pod.name}" for pod in pods if pod.node == node.metadata.name]
     waiting = [pod for pod in pods if not pod.node]
     if waiting:

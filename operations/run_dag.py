@@ -38,7 +38,8 @@ def run_dag(
     for pod in pods:
         say(f"  {pod.lifecycle or 'no node':9} {pod.node or '-':44} {pod.name}")
     strays = [pod for pod in pods if pod.lifecycle != SPOT]
-    say(f"{dag_id}: {state or 'unknown'} after {time.monotonic() - started:.1f} s; {len(pods)} worker pods, {len(pods) - len(strays)} on Spot nodes")
+    took = time.monotonic() - started
+    say(f"{dag_id}: {state or 'unknown'} after {took:.1f} s; {len(pods)} worker pods, {len(pods) - len(strays)} on Spot nodes")
     if state not in FINISHED:
         say(f"The run was not finished after {seconds:.0f} s; look at {deployment.web_ui_url} and at 'make nodes'.")
     return state == "success" and bool(pods) and not strays

@@ -13,7 +13,6 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from kubernetes import client
 
 from embedded.cloud import Cloud
@@ -80,11 +79,16 @@ def test_logs_are_readable_after_the_worker_pod_is_gone(airflow: AirflowApi, dep
     task = next(task for task in airflow.task_instances("example_bash_operator", run_id) if task["task_id"] == "runme_0")
     deadline = time.monotonic() + 60
     api = deployment.core_api()
-    while api.list_namespaced_pod(deployment.namespace, label_selector=f"kubernetes_executor=True,run_id={run_id}").items:
+    while _worker_pods(api, deployment.namespace, run_id):
         assert time.monotonic() < deadline, "Airflow deletes finished worker pods"
         time.sleep(1)
     log = airflow.log("example_bash_operator", run_id, "runme_0", task["try_number"])
     assert "Running command" in log or "echo" in log, log
+
+
+def _worker_pods(api: client.CoreV1Api, namespace: str, run_id: str) -> list[str]:
+    pods = api.list_namespaced_pod(namespace, label_selector="kubernetes_executor=True").items
+    return [pod.metadata.name for pod in pods if (pod.metadata.annotations or {}).get("run_id") == run_id]
 
 
 def test_b7_both_dag_bundles_are_listed_and_a_file_dropped_in_efs_becomes_a_dag(airflow: AirflowApi, cloud: Cloud) -> None:
