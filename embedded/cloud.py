@@ -6,9 +6,11 @@ everything that could clash (loopback address, bridge, node addresses) derives f
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -131,15 +133,28 @@ def _is_free(index: int) -> bool:
     return not Path(f"/sys/class/net/aoe{index}").exists()
 
 
+def _is_in_use(home: Path, index: int) -> bool:
+    """Whether the clone that once chose an index still has its cloud: its programs may be about to start."""
+    other = load(home)
+    return other is not None and other.index == index
+
+
 def create(home: Path | None = None, *, simulated: bool = False) -> Cloud:
     """A new cloud at the first free index.
 
     Raises:
         CloudError: every index is taken.
     """
-    for index in range(1, MAX_CLOUDS):
-        if _is_free(index):
-            cloud = Cloud(home=(home or state_folder()).resolve(), index=index, simulated=simulated)
-            cloud.save()
-            return cloud
+    home = (home or state_folder()).resolve()
+    claims = Path(tempfile.gettempdir()) / f"airflow-on-eks-{os.geteuid()}"
+    claims.mkdir(mode=0o700, exist_ok=True)
+    with (claims / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two clones that start at the same moment must not choose the same addresses
+        for index in range(1, MAX_CLOUDS):
+            claim = claims / str(index)
+            if _is_free(index) and not (claim.exists() and _is_in_use(Path(claim.read_text()), index)):
+                cloud = Cloud(home=home, index=index, simulated=simulated)
+                claim.write_text(str(home))
+                cloud.save()
+                return cloud
     raise CloudError(f"{MAX_CLOUDS} embedded clouds run on this machine; stop one with 'make down' in its clone")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import ssl
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -77,9 +78,10 @@ def admin_kubeconfig(cloud: Cloud) -> Path:
 def kubectl(cloud: Cloud, *arguments: str, input_text: str | None = None, check: bool = True) -> str:
     """Output of kubectl as administrator."""
     program = go_tools("kubernetes")["kubectl"]
-    # its cache would otherwise be left in the user's home
-    common = ("--kubeconfig", admin_kubeconfig(cloud), "--cache-dir", cloud.path("control-plane") / "kubectl-cache")
-    return command(program, *common, *arguments, input_text=input_text, check=check)
+    # its cache would otherwise be left in the user's home; calls at the same time spoil a shared one
+    with tempfile.TemporaryDirectory(dir=cloud.path("control-plane")) as cache:
+        common = ("--kubeconfig", admin_kubeconfig(cloud), "--cache-dir", cache)
+        return command(program, *common, *arguments, input_text=input_text, check=check)
 
 
 def apply(cloud: Cloud, objects: list[dict[str, Any]]) -> None:

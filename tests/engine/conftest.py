@@ -48,6 +48,10 @@ class Engine:
             aws_secret_access_key="embedded",
         )
 
+    def state(self, stack: str) -> str:
+        """The stack's state as it lies on disk."""
+        return (self.cloud.home / "pulumi" / "backend" / ".pulumi" / "stacks" / "airflow-on-eks" / f"{stack}.json").read_text()
+
     def inventory(self) -> dict[str, list[str]]:
         """Everything that exists in the embedded AWS, by type."""
         with urllib.request.urlopen(f"{self.cloud.aws_endpoint}/embedded/inventory", timeout=30) as answer:

@@ -79,12 +79,15 @@ def test_a_changed_setting_updates_only_what_depends_on_it(engine: Engine) -> No
     engine.run(engine.stack("local").up)
 
 
-def test_a_changed_repository_name_replaces_the_repository(engine: Engine) -> None:
-    progress = engine.run(engine.stack("local", settings={"airflow-on-eks:image": {"repository": "airflow-renamed"}}).up)
-    assert ("create-replacement" in progress.counts) or ("replace" in progress.counts), progress.counts
-    names = [repository["repositoryName"] for repository in engine.client("ecr").describe_repositories()["repositories"]]
-    assert names == ["airflow-renamed"]
-    engine.run(engine.stack("local").up)
+def test_other_instance_types_replace_the_spot_group_and_its_nodes(engine: Engine) -> None:
+    group = {"name": "ng-spot1", "instanceTypes": ["m6i.large", "m5.large", "m5a.large"], "minSize": 1, "desiredSize": 2, "maxSize": 4}
+    progress = engine.run(engine.stack("local", settings={"airflow-on-eks:workers": {"groups": [group]}}).up)
+    replaced = {urn.rpartition("::")[2] for operation, urn in progress.changes if operation in ("replace", "create-replacement")}
+    assert replaced == {"ng-spot1"}, progress.changes
+    eks = engine.client("eks")
+    cluster = eks.list_clusters()["clusters"][0]
+    assert eks.describe_nodegroup(clusterName=cluster, nodegroupName="ng-spot1")["nodegroup"]["instanceTypes"] == group["instanceTypes"]
+    assert not engine.run(engine.stack("local").up).counts["failed"]
 
 
 def test_no_generated_secret_is_anywhere_in_clear(engine: Engine) -> None:
@@ -93,8 +96,7 @@ def test_no_generated_secret_is_anywhere_in_clear(engine: Engine) -> None:
         output.value for output in stack.outputs().values() if output.secret and isinstance(output.value, str) and len(output.value) > 8
     ]
     assert secrets, "the password of the web UI is a secret output"
-    state = json.dumps(stack.export_stack().deployment)
-    assert not [secret for secret in secrets if secret in state]
+    assert not [secret for secret in secrets if secret in engine.state("local")]
 
 
 def test_destroy_leaves_nothing(engine: Engine) -> None:
