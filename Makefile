@@ -16,14 +16,18 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: docs help up preview refresh down status nodes run-example password env check format unit engine e2e test
+.PHONY: docs help up preview cost policy refresh down status nodes run-example password env check format unit engine e2e test
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(READY) ## deploy the stack onto the embedded cloud on this machine (STACK=local)
 	@$(BIN)/python -m embedded --stack $(STACK) up
-preview: $(READY) ## show the plan
+preview: $(READY) ## show the plan, where its pods can land and what it costs
 	@$(BIN)/python -m embedded --stack $(STACK) preview
+cost: $(READY) ## what the stack would cost; nothing is deployed
+	@$(BIN)/python -m embedded --stack $(STACK) cost
+policy: $(READY) ## every policy over the plan; fails on a finding
+	@$(BIN)/python -m embedded --stack $(STACK) policy
 refresh: $(READY) ## compare the stack with what exists; fails on drift
 	@$(BIN)/python -m embedded --stack $(STACK) refresh
 down: $(READY) ## destroy the stack, prove that nothing is left, stop everything

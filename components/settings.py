@@ -167,6 +167,14 @@ class AutoscalerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BudgetSettings:
+    """What a stack may cost."""
+
+    monthly_usd: int
+    """0: no budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings of one stack; each component is handed its section."""
 
@@ -188,6 +196,7 @@ class Settings:
     airflow: AirflowSettings
     web: WebSettings
     autoscaler: AutoscalerSettings
+    budget: BudgetSettings
 
     @classmethod
     def load(cls, config: pulumi.Config) -> Settings:

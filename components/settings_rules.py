@@ -360,6 +360,13 @@ def autoscaler_matches(autoscaler: kinds.AutoscalerSettings, cluster: kinds.Clus
 
 
 @_rule
+def budget_is_an_amount(budget: kinds.BudgetSettings) -> Iterator[Problem]:
+    """Nothing costs less than nothing."""
+    if budget.monthly_usd < 0:
+        yield Problem(setting="budget.monthlyUsd", value=budget.monthly_usd, rule="must be >= 0", way_out="0 for no budget")
+
+
+@_rule
 def production_is_guarded(
     environment: str,
     network: kinds.NetworkSettings,

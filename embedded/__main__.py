@@ -8,18 +8,23 @@ import shlex
 import shutil
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pulumi import automation as auto
 
+from components import cost_report
 from embedded import cloud as clouds
 from embedded import toolchain
 from embedded.cloud import DATABASE_PORT, Cloud, CloudError
 from embedded.engine import Progress, engine_environment, open_stack
 from embedded.machine import Stopwatch, memory_bytes, require
+from embedded.plan import StackPlan, workspace_settings
 from embedded.processes import running, stop
 from embedded.toolchain import ToolError
+from policies.check import render
 
 DEFAULT_STACK = "local"
 
@@ -87,6 +92,7 @@ def up(arguments: argparse.Namespace) -> int:
         answer.read()
     changed = {name: number for name, number in sorted(progress.counts.items()) if name != "same"}
     print("\nresources: " + (", ".join(f"{number} {name}" for name, number in changed.items()) or "nothing changed"))
+    print(StackPlan(resources=progress.plan, settings=workspace_settings(cloud, arguments.stack)).review().verdict())
     print(watch.table())
     print(f"  memory of the embedded cloud: {memory_bytes(cloud) / 2**30:.1f} GiB\n")
     print(f"web UI     {outputs['web_ui_url']}")
@@ -96,8 +102,9 @@ def up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def preview(arguments: argparse.Namespace) -> int:
-    """Show the plan; needs no root and no running cloud."""
+@contextmanager
+def _plan(stack: str, progress: Progress) -> Iterator[StackPlan]:
+    """Plan a stack on this clone's cloud, or on one that exists for just as long; needs no root and no running cloud."""
     cloud = clouds.load()
     temporary = cloud is None or not _aws_runs(cloud)
     if temporary:
@@ -106,13 +113,36 @@ def preview(arguments: argparse.Namespace) -> int:
     assert cloud is not None
     try:
         _services(cloud)
-        progress = Progress(preview=True)
-        open_stack(cloud, arguments.stack).preview(on_event=progress, suppress_progress=True)
-        print("plan: " + ", ".join(f"{number} {name}" for name, number in sorted(progress.counts.items())))
+        open_stack(cloud, stack).preview(on_event=progress, suppress_progress=True)
+        yield StackPlan(resources=progress.plan, settings=workspace_settings(cloud, stack))
     finally:
         if temporary:
             _stop_everything(cloud)
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """Show the plan, where its pods can land and what it costs; exit 1 if a pod has no right place or the budget is exceeded."""
+    progress = Progress(preview=True)
+    with _plan(arguments.stack, progress) as plan:
+        print("plan: " + ", ".join(f"{number} {name}" for name, number in sorted(progress.counts.items())) + "\n")
+        review = plan.review()
+        print(review.text())
+    return 0 if review.deployable else 1
+
+
+def cost(arguments: argparse.Namespace) -> int:
+    """Show what the stack would cost, without deploying it; the last line has the totals."""
+    with _plan(arguments.stack, Progress(preview=True, quiet=True)) as plan:
+        print(cost_report.table(plan.review().costs))
     return 0
+
+
+def policy(arguments: argparse.Namespace) -> int:
+    """Check every policy against the plan; exit 1 on any finding, whose number is in the last line."""
+    with _plan(arguments.stack, Progress(preview=True, quiet=True)) as plan:
+        report = plan.policy_report()
+        print(render(report))
+    return 1 if report.findings else 0
 
 
 def refresh(arguments: argparse.Namespace) -> int:
@@ -212,6 +242,8 @@ def password(arguments: argparse.Namespace) -> int:
 COMMANDS = {
     "up": up,
     "preview": preview,
+    "cost": cost,
+    "policy": policy,
     "refresh": refresh,
     "down": down,
     "status": status,

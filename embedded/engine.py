@@ -20,12 +20,15 @@ import yaml
 from pulumi import automation as auto
 from pulumi.automation import events
 
+from components.planned import PlannedResource
 from embedded import toolchain
 from embedded.cloud import PROJECT, Cloud, CloudError
 from embedded.processes import start_time
 from embedded.providers import provider_port
 
 PROJECT_NAME = "airflow-on-eks"
+NOT_PLANNED = ("delete", "discard", "read", "refresh", "remove")
+"""How operations begin after which a resource is gone, or is somebody else's."""
 Program = Callable[[], Any]
 
 
@@ -129,6 +132,7 @@ class Progress:
         self.seconds: dict[str, float] = {}
         """How long each finished resource took, by URN."""
         self.messages: list[str] = []
+        self._planned: dict[str, PlannedResource] = {}
         self._started: dict[str, float] = {}
         self._begin = time.monotonic()
         self._quiet = quiet
@@ -143,6 +147,7 @@ class Progress:
         if event.resource_pre_event:
             metadata = event.resource_pre_event.metadata
             self._started[metadata.urn] = time.monotonic()
+            self._plan(metadata)
             if self._preview:
                 self._finished(metadata)
         elif event.res_outputs_event and not self._preview:
@@ -156,6 +161,23 @@ class Progress:
                 self.messages.append(message)
                 self._print(f"  {event.diagnostic_event.severity}: {message}")
 
+    @property
+    def plan(self) -> list[PlannedResource]:
+        """Every resource that the stack has after the operation, in order of registration."""
+        return list(self._planned.values())
+
+    def _plan(self, metadata: events.StepEventMetadata) -> None:
+        operation = str(getattr(metadata.op, "value", metadata.op))
+        if metadata.new is None or operation.startswith(NOT_PLANNED):
+            return
+        parent = metadata.new.parent or ""
+        self._planned[metadata.urn] = PlannedResource(  # a replacement comes in several steps, of which one is enough
+            type=metadata.type,
+            name=_name(metadata.urn),
+            inputs=metadata.new.inputs or {},
+            parent="" if "::pulumi:pulumi:Stack::" in parent else _name(parent),
+        )
+
     def _finished(self, metadata: events.StepEventMetadata) -> None:
         operation = str(getattr(metadata.op, "value", metadata.op))
         self.counts[operation] += 1
@@ -168,6 +190,10 @@ class Progress:
         at = time.monotonic() - self._begin
         verb = ("would be " if self._preview else "") + self._VERBS.get(operation, operation)
         self._print(f"  {at:6.1f} s  {verb:12} {_short(metadata.urn)}" + ("" if self._preview else f"  ({took:.1f} s)"))
+
+
+def _name(urn: str) -> str:
+    return urn.split("::", 3)[-1]
 
 
 def _short(urn: str) -> str:

@@ -1,0 +1,118 @@
+"""What a plan means before it is deployed: what it costs and where its pods can land, as text and as an answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from components import airflow_objects, cost_report, placement
+from components.cost_estimate import CostEstimate, estimate, over_budget
+from components.cost_prices import SHAPES, dated_prices
+from components.placement_plan import Machine, Pod, planned_pods
+from components.planned import UNKNOWN, PlannedResource
+from components.planned_values import readable_plan
+from components.worker_pod import WorkerPod, worker_pod
+
+NO_BUDGET = 0
+"""Of `budget.monthlyUsd`: nothing is compared."""
+MAX_PODS = {2: 29, 4: 58}
+"""vCPUs of a shape to the pods its network interfaces carry (awslabs/amazon-eks-ami eni-max-pods.txt)."""
+OTHER_MAX_PODS = {"m4.large": 20, "t3.large": 35}
+MACHINES = {
+    name: Machine(vcpus=shape.vcpus, memory_mib=shape.memory_gib * 1024, max_pods=OTHER_MAX_PODS.get(name, MAX_PODS[shape.vcpus]))
+    for name, shape in SHAPES.items()
+}
+"""The instance types whose size is known without asking AWS; pods are not compared with others, and the review says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """A plan's price and placement."""
+
+    costs: CostEstimate
+    proof: placement.Proof
+    budget: str | None
+    """Why the plan is too dear; None: it is not, or has no budget."""
+    assumed: tuple[str, ...]
+    """Pods that the plan does not show and that were taken from the settings."""
+
+    @property
+    def placed(self) -> bool:
+        """Whether every pod has a place, and none a place that it must not have."""
+        return not self.proof.problems
+
+    @property
+    def affordable(self) -> bool:
+        """Whether the plan keeps to its budget."""
+        return self.budget is None
+
+    @property
+    def deployable(self) -> bool:
+        """Whether nothing speaks against deploying it."""
+        return self.placed and self.affordable
+
+    def verdict(self) -> str:
+        """Each problem in a line, or that there is none, and the price."""
+        return "\n".join([*self._placement(), f"cost: {cost_report.summary(self.costs)}", *self._budget()])
+
+    def text(self) -> str:
+        """Where each pod can land, what everything costs, and what is wrong with either."""
+        parts = ["Where each pod can land", placement.table(self.proof)]
+        parts += [f"{name}: not in the plan before its image is known; taken from the settings" for name in self.assumed]
+        return "\n".join([*parts, *self._placement(), "", cost_report.table(self.costs), *self._budget()])
+
+    def _placement(self) -> list[str]:
+        lines = [f"placement problem: {problem}" for problem in self.proof.problems]
+        if self.placed:
+            pods = {placed.pod.name for placed in self.proof.placements}
+            groups = {placed.group.name for placed in self.proof.placements}
+            lines = [f"placement: no problem with {len(pods)} kinds of pods and {len(groups)} node groups; only tasks can land on Spot"]
+        return [*lines, *(f"not judged: {reason}" for reason in self.proof.undecided)]
+
+    def _budget(self) -> list[str]:
+        return [f"over budget: {self.budget}"] if self.budget else []
+
+
+def review(
+    plan: Sequence[PlannedResource],
+    *,
+    region: str,
+    monthly_usd: int = NO_BUDGET,
+    fallback: placement.Fallback = "none",
+    more_pods: Iterable[Pod] = (),
+) -> Review:
+    """Price a plan with the dated table and prove where its pods can land.
+
+    Args:
+        plan: the planned resources.
+        region: whose prices count.
+        monthly_usd: budget of a month; `NO_BUDGET` for none.
+        fallback: whether workers may overflow to On-Demand groups that carry the workers' taint.
+        more_pods: pods that the plan does not show; see `hidden_worker`.
+    """
+    read = readable_plan(plan)
+    more = tuple(more_pods)
+    costs = estimate(read, dated_prices(region))
+    return Review(
+        costs=costs,
+        proof=placement.prove(read, MACHINES, fallback=fallback, more_pods=more),
+        budget=None if monthly_usd == NO_BUDGET else over_budget(costs, monthly_usd),
+        assumed=tuple(pod.name for pod in more),
+    )
+
+
+def hidden_worker(plan: Sequence[PlannedResource], *, cpu: str, memory: str, grace_period_seconds: int) -> tuple[Pod, ...]:
+    """The pod of a task, if the plan does not show it: before the image is built, the text of its template is not known."""
+    if any(pod.worker for pod in planned_pods(readable_plan(plan))):
+        return ()
+    worker = WorkerPod(
+        release="airflow",
+        image=UNKNOWN,  # type: ignore[arg-type]  # rules then answer UNKNOWN about the image, and judge the rest
+        config_map=airflow_objects.CONFIG_MAP,
+        dags_claim=airflow_objects.DAGS_CLAIM,
+        logs_claim=airflow_objects.LOGS_CLAIM,
+        cpu=cpu,
+        memory=memory,
+        grace_period_seconds=grace_period_seconds,
+    )
+    return (Pod(name="worker pod", spec=worker_pod(worker)["spec"], worker=True),)

@@ -1,0 +1,49 @@
+"""The plan of every shipped stack, as the real engine makes it: priced, placed, within its budget, and what policies say (rows A21, C4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from embedded.engine import Progress, shipped_stacks
+from embedded.plan import StackPlan, workspace_settings
+from policies.check import render
+from tests.engine.conftest import Engine
+
+
+def planned(engine: Engine, name: str, settings: dict[str, Any] | None = None) -> StackPlan:
+    progress = Progress(preview=True, quiet=True)
+    engine.stack(name, settings=settings).preview(on_event=progress, suppress_progress=True)
+    return StackPlan(resources=progress.plan, settings=workspace_settings(engine.cloud, name))
+
+
+@pytest.mark.parametrize("name", shipped_stacks())
+def test_every_shipped_stack_is_priced_and_placed(engine: Engine, name: str) -> None:
+    plan = planned(engine, name)
+    review = plan.review()
+    assert [resource.type for resource in review.costs.unlisted] == [], "every type of the plan has a price, or a reason for having none"
+    assert review.costs.total.complete, "every price of a shipped stack is known"
+    assert review.proof.problems == ()
+    assert review.proof.undecided == ()
+    assert {placed.pod.worker for placed in review.proof.placements if placed.possible and placed.group.spot} == {True}
+    assert review.assumed == (), "with an image by digest the template of tasks is in the plan"
+    assert review.deployable
+    priced = sum(len(item.resources) for item in review.costs.items)
+    print(f"\n{name}: {len(plan.resources)} resources, {priced} priced, {len(review.costs.skipped)} not\n{review.verdict()}")
+    print(render(plan.policy_report()))
+
+
+def test_a_first_preview_judges_the_worker_that_it_cannot_see_and_keeps_the_budget(engine: Engine) -> None:
+    changes = {"airflow-on-eks:image": {"digest": ""}, "airflow-on-eks:budget": {"monthlyUsd": 100}}
+    review = planned(engine, "dev", changes).review()
+    assert review.assumed == ("worker pod",)
+    assert review.placed
+    assert not review.deployable
+    assert "(setting budget.monthlyUsd)" in str(review.budget)
+
+
+def test_a_task_that_fits_no_spot_node_stops_the_plan(engine: Engine) -> None:
+    review = planned(engine, "dev", {"airflow-on-eks:airflow": {"workerMemory": "32Gi"}}).review()
+    assert not review.placed
+    assert "fits no Spot node group" in " ".join(review.proof.problems)
