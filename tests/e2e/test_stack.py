@@ -170,7 +170,9 @@ def _worker_template(api: client.CoreV1Api, namespace: str) -> dict[str, object]
     raise AssertionError("no ConfigMap holds a worker pod template")
 
 
-def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(deployment: Deployment, screenshots: Path) -> None:
+def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(
+    deployment: Deployment, airflow: AirflowApi, screenshots: Path
+) -> None:
     """A16, A17."""
     from playwright.sync_api import sync_playwright
 
@@ -180,6 +182,7 @@ def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(deplo
         chromium = shutil.which("chromium")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     flags += ["--disable-component-update", "--disable-sync"]
+    before = {run["dag_run_id"] for run in airflow.call("GET", "/dags/example_bash_operator/dagRuns")["dag_runs"]}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -193,11 +196,16 @@ def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(deplo
         page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator")
         page.get_by_role("button", name="Trigger").first.click()
         page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
-        page.wait_for_url("**/runs/**")
+        page.get_by_text("successfully triggered").first.wait_for()
         page.screenshot(path=screenshots / "2-triggered.png")
-        page.locator("text=Success").first.wait_for(timeout=300_000)
+        page.wait_for_timeout(3000)  # the page counts the new run in a moment
+        run_id = airflow.call("GET", "/dags/example_bash_operator/dagRuns", params={"order_by": "-run_after"})["dag_runs"][0]["dag_run_id"]
+        assert run_id not in before, "the click must have started a run"
+        page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator/runs/{run_id}")
+        # the badge beside the run's name: it says Running first, and follows the run by itself
+        page.get_by_text("Success", exact=True).first.wait_for(timeout=300_000)
+        assert airflow.run_state("example_bash_operator", run_id) == "success"
         page.screenshot(path=screenshots / "3-success.png")
-        run_id = page.url.split("/runs/")[1].split("/")[0].split("?")[0]
         page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator/runs/{run_id}/tasks/runme_0?try_number=1")
         page.get_by_text("Running command", exact=False).first.wait_for()
         page.screenshot(path=screenshots / "4-log.png")
