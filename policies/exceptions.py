@@ -13,7 +13,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "service-tls": "the load balancer is internal (service-public-tls is never excepted) and a certificate needs a domain",
     },
     "staging": {
-        "eks-no-public-endpoint": "deployed from CI outside the VPC; eks-api-not-open still limits who reaches the endpoint",
         "rds-multi-az": "a standby doubles the price; staging rehearses deployments, not the loss of a zone",
         "logs-retained-a-year": "audits look at prod; what staging is asked is days old",
         "service-tls": "the load balancer is internal (service-public-tls is never excepted) and a certificate needs a domain",

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import PROJECT, Engine
-from tests.unit.test_settings import PRODUCTION
 
 Run = Callable[..., Engine]
 COMPONENTS = {
@@ -35,7 +35,7 @@ UNTAGGABLE = {
 }
 """Types that AWS has no tags for, and that cost nothing."""
 
-stacks = pytest.mark.parametrize("stack", ["local", "dev"])
+stacks = pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
 
 
 def in_clear(value: Any) -> Iterator[str]:
@@ -166,8 +166,37 @@ def test_wrong_settings_register_nothing(run_main: Run) -> None:
     assert "web.prot" in str(caught.value)
 
 
-def test_a_guarded_production_stack_deploys(run_main: Run) -> None:
-    changes = {key: value for key, value in PRODUCTION.items() if key != "environment"}
-    engine = run_main("dev", changes)
+def test_every_shipped_stack_is_tested() -> None:
+    [shipped] = [mark.args[1] for mark in [stacks.mark]]
+    assert set(shipped) == {file.name.split(".")[1] for file in PROJECT.glob("Pulumi.*.yaml")}
+
+
+def test_b1_the_shipped_production_stack_has_its_guards(run_main: Run) -> None:
+    engine = run_main("prod")
     assert len(engine.of_type("aws:ec2/natGateway:NatGateway")) == 3
-    assert engine.resources["aws:rds/instance:Instance", "metadata-instance"]["multiAz"] is True
+    database = engine.resources["aws:rds/instance:Instance", "metadata-instance"]
+    assert (database["multiAz"], database["deletionProtection"], database["skipFinalSnapshot"]) == (True, True, False)
+    assert database["backupRetentionPeriod"] >= 7
+    assert {log["retentionInDays"] for log in engine.of_type("aws:cloudwatch/logGroup:LogGroup").values()} == {365}
+    assert engine.of_type("aws:efs/backupPolicy:BackupPolicy")["shared-backups"]["backupPolicy"] == {"status": "ENABLED"}
+    assert engine.resources["eks:index:Cluster", "airflow"]["endpointPublicAccess"] is False
+    for program in ("scheduler", "api-server"):
+        assert engine.resources["kubernetes:apps/v1:Deployment", f"airflow-{program}"]["spec"]["replicas"] == 2
+    assert engine.exports["web_ui_url"].startswith("https://")
+
+
+@pytest.mark.parametrize(("stack", "gateways"), [("dev", 1), ("staging", 1), ("prod", 3)])
+def test_a_gateway_for_each_zone_is_paid_in_production_only(run_main: Run, stack: str, gateways: int) -> None:
+    assert len(run_main(stack).of_type("aws:ec2/natGateway:NatGateway")) == gateways
+
+
+def test_stacks_of_one_account_do_not_collide() -> None:
+    """Names that are unique in an account and region, and ranges that a peering would need apart."""
+    unique = [("cluster", "name", "airflow"), ("database", "identifier", "airflow-postgres"), ("image", "repository", "airflow-eks-demo")]
+    unique += [("network", "vpcCidr", "10.0.0.0/16")]
+    for section, key, default in unique:
+        values = []
+        for stack in ("dev", "staging", "prod"):
+            config = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
+            values.append(config.get(f"airflow-on-eks:{section}", {}).get(key, default))
+        assert len(set(values)) == 3, f"{section}.{key}: {values}"

@@ -14,12 +14,15 @@ from components import placement
 from components.placement_plan import Machine
 from components.planned import PlannedResource
 from policies.check import examine
+from policies.exceptions import EXCEPTIONS
 from tests.conftest import INSTANCE_TYPES, NAMESPACE, PROJECT, Engine
 
 STACKS = sorted(file.name.split(".")[1] for file in PROJECT.glob("Pulumi.*.yaml"))
 MACHINES = {name: Machine(vcpus=vcpus, memory_mib=memory, max_pods=29) for name, (vcpus, memory, _, _) in INSTANCE_TYPES.items()}
 GAPS = {"secrets-as-files", "rds-verified-tls"}
 """Rules that the program does not keep yet."""
+MOCKED = ("eks-", "access-")
+"""Rules about children of `eks.Cluster`."""
 
 
 def planned(engine: Engine) -> list[PlannedResource]:
@@ -41,6 +44,13 @@ def environment(stack: str) -> str:
 def test_the_program_keeps_every_policy(run_main: Callable[[str], Engine], stack: str):
     report = examine(planned(run_main(stack)), environment=environment(stack))
     assert [str(finding) for finding in report.findings if finding.policy.id not in GAPS] == []
+
+
+@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_an_exception_that_the_shipped_stack_does_not_need_is_not_granted(run_main: Callable[[str], Engine], stack: str):
+    broken = {finding.policy.id for finding in examine(planned(run_main(stack)), environment="prod").findings}
+    assert {rule for rule in EXCEPTIONS[stack] if not rule.startswith(MOCKED)} <= broken
 
 
 @pytest.mark.parametrize("stack", STACKS)
