@@ -13,6 +13,7 @@ IMAGE_DAGS = f"{HOME}/dags"
 SHARED_DAGS = f"{HOME}/shared-dags"
 LOGS = f"{HOME}/logs"
 POD_TEMPLATES = f"{HOME}/pod_templates"
+SECRETS = f"{HOME}/secrets"
 POD_TEMPLATE_FILE = "pod_template_file.yaml"
 API_PORT = 8080
 SCHEDULER_HEALTH_PORT = 8974

@@ -5,12 +5,12 @@ Values that only the deployment knows (image, checksums) are passed through unre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from components import pod_security
-from components.airflow_config import API_PORT, LOGS, POD_TEMPLATES, SCHEDULER_HEALTH_PORT, SHARED_DAGS, TRIGGERER_LOG_PORT
+from components.airflow_config import API_PORT, LOGS, POD_TEMPLATES, SCHEDULER_HEALTH_PORT, SECRETS, SHARED_DAGS, TRIGGERER_LOG_PORT
 from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE
 
 Manifest = dict[str, Any]
@@ -26,16 +26,18 @@ DATABASE_KEYS = {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sql-alchemy-conn",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": "sql-alchemy-conn-async",
 }
-"""Environment variable to key of the Secret."""
+"""Airflow's option, as a variable, to key of the Secret: all are options that Airflow also reads from a command's output."""
 FERNET_KEY = {"AIRFLOW__CORE__FERNET_KEY": "fernet-key"}
 API_KEY = {"AIRFLOW__API__SECRET_KEY": "api-secret-key"}
 JWT_KEY = {"AIRFLOW__API_AUTH__JWT_SECRET": "jwt-secret"}
-ADMIN_KEY = {"ADMIN_PASSWORD": "admin-password"}
+ADMIN_PASSWORD = "admin-password"
+
+CONNECTION_FILE = f"{SECRETS}/{DATABASE_KEYS['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN']}"
 
 HEARTBEAT = """\
-import os, socket, sys
+import pathlib, socket, sys
 import psycopg2
-uri = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "", 1)
+uri = pathlib.Path(sys.argv[2]).read_text().replace("+psycopg2", "", 1)
 host = socket.getaddrinfo(socket.gethostname(), None, 0, socket.SOCK_DGRAM, 0, socket.AI_CANONNAME)[0][3]
 query = "select 1 from job where job_type = %s and hostname = %s and state = 'running' and latest_heartbeat > now() - interval '60 s'"
 with psycopg2.connect(uri, connect_timeout=10) as connection, connection.cursor() as cursor:
@@ -47,7 +49,8 @@ with psycopg2.connect(uri, connect_timeout=10) as connection, connection.cursor(
 CREATE_USER = """\
 set -eu
 # a builtin writes the password to a pipe: it stands on no command line
-password_twice() { printf '%s\\n%s\\n' "$ADMIN_PASSWORD" "$ADMIN_PASSWORD"; }
+password=$(<"$ADMIN_PASSWORD_FILE")
+password_twice() { printf '%s\\n%s\\n' "$password" "$password"; }
 password_twice | airflow users create --role Admin --username "$ADMIN_USER" --email "$ADMIN_EMAIL" --firstname Airflow --lastname Admin
 # the first command leaves an existing user as it is, old password and all
 password_twice | airflow users reset-password --username "$ADMIN_USER"
@@ -98,7 +101,7 @@ def _answers(path: str, port: str, *, seconds: int) -> Manifest:
 
 
 def _beats(job_type: str) -> Manifest:
-    return _probes({"exec": {"command": ["python", "-c", HEARTBEAT, job_type]}}, seconds=60)
+    return _probes({"exec": {"command": ["python", "-c", HEARTBEAT, job_type, CONNECTION_FILE]}}, seconds=60)
 
 
 CORE = (
@@ -210,14 +213,22 @@ def migration_job(*, release: str, image: Any) -> Manifest:
 
 def user_job(*, release: str, image: Any, username: str, email: str) -> Manifest:
     """Spec of the Job that makes the first administrator, or resets their password to the stack's."""
-    secrets = DATABASE_KEYS | ADMIN_KEY
-    environment = {"ADMIN_USER": username, "ADMIN_EMAIL": email}
-    return _job("create-user", release, image, args=["bash", "-c", CREATE_USER], secrets=secrets, environment=environment)
+    environment = {"ADMIN_USER": username, "ADMIN_EMAIL": email, "ADMIN_PASSWORD_FILE": f"{SECRETS}/{ADMIN_PASSWORD}"}
+    args = ["bash", "-c", CREATE_USER]
+    return _job("create-user", release, image, args=args, secrets=DATABASE_KEYS, files=[ADMIN_PASSWORD], environment=environment)
 
 
 def _job(
-    name: str, release: str, image: Any, *, args: Sequence[str], secrets: Mapping[str, str], environment: Mapping[str, str]
+    name: str,
+    release: str,
+    image: Any,
+    *,
+    args: Sequence[str],
+    secrets: Mapping[str, str],
+    environment: Mapping[str, str],
+    files: Sequence[str] = (),
 ) -> Manifest:
+    volumes = [_TMP, _secret_files([*secrets.values(), *files])]
     container = _container(
         name,
         image,
@@ -226,9 +237,12 @@ def _job(
         environment={**LOGS_IN_TMP, **environment},
         requests={"cpu": "100m", "memory": "512Mi"},
         memory_limit="1536Mi",
-        mounts=[_TMP[1]],
+        mounts=[mount for _, mount in volumes],
     )
-    spec = _pod("jobs", container, volumes=[_TMP[0]], token=False) | {"restartPolicy": "Never", "priorityClassName": PRIORITY_CLASS}
+    spec = _pod("jobs", container, volumes=[volume for volume, _ in volumes], token=False) | {
+        "restartPolicy": "Never",
+        "priorityClassName": PRIORITY_CLASS,
+    }
     # no time to live: an object that removes itself is drift for whoever owns it
     return {
         "backoffLimit": 3,
@@ -260,13 +274,14 @@ def _container(
     memory_limit: str,
     mounts: list[Manifest],
 ) -> Manifest:
-    from_secret = [{"name": variable, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": key}}} for variable, key in secrets.items()]
+    # as files: an environment is inherited by every child process and ends up in crash reports
+    commands = {f"{variable}_CMD": f"cat {SECRETS}/{key}" for variable, key in secrets.items()}
     return {
         "name": name,
         "image": image,
         "args": list(args),
         "envFrom": [{"configMapRef": {"name": CONFIG_MAP}}],
-        "env": [*from_secret, *({"name": variable, "value": value} for variable, value in environment.items())],
+        "env": [{"name": variable, "value": value} for variable, value in {**commands, **environment}.items()],
         "resources": {"requests": dict(requests), "limits": {"cpu": pod_security.CPU_LIMIT, "memory": memory_limit}},
         "securityContext": pod_security.CONTAINER,
         "volumeMounts": mounts,
@@ -290,8 +305,18 @@ _TEMPLATES: Volume = (
 )
 
 
+def _secret_files(keys: Iterable[str]) -> Volume:
+    # group 0 is all that Airflow's user shares with files of a Secret; others get nothing
+    items = [{"key": key, "path": key} for key in keys]
+    return (
+        {"name": "secrets", "secret": {"secretName": SECRET, "items": items, "defaultMode": 0o440}},
+        {"name": "secrets", "mountPath": SECRETS, "readOnly": True},
+    )
+
+
 def _volumes(component: CoreComponent) -> list[Volume]:
-    wanted = ((_TMP, True), (_DAGS, component.dags), (_LOGS, component.logs), (_TEMPLATES, component.templates))
+    files = _secret_files(component.secrets.values())
+    wanted = ((_TMP, True), (files, True), (_DAGS, component.dags), (_LOGS, component.logs), (_TEMPLATES, component.templates))
     return [volume for volume, mounted in wanted if mounted]
 
 

@@ -43,7 +43,9 @@ def container(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def secrets(name: str) -> set[str]:
-    return {entry["valueFrom"]["secretKeyRef"]["key"] for entry in container(pods()[name])["env"] if "valueFrom" in entry}
+    [volume] = [volume["secret"] for volume in pods()[name]["volumes"] if "secret" in volume]
+    assert volume["secretName"] == "airflow-secrets"
+    return {item["path"] for item in volume["items"] if item["path"] == item["key"]}
 
 
 def test_b1_airflow_is_four_programs() -> None:
@@ -93,6 +95,18 @@ def test_b3_each_program_holds_only_the_secrets_it_needs(name: str, keys: set[st
     assert secrets(name) == keys
 
 
+@pytest.mark.parametrize("name", pods())
+def test_b3_secrets_are_files_that_airflow_reads_by_command(name: str) -> None:
+    program = container(pods()[name])
+    assert not [entry for entry in program["env"] if "valueFrom" in entry]
+    [mount] = [mount for mount in program["volumeMounts"] if mount["name"] == "secrets"]
+    read = {entry["value"] for entry in program["env"] if entry["name"].endswith(("_CMD", "_FILE"))}
+    assert {command.removeprefix("cat ") for command in read} == {f"{mount['mountPath']}/{key}" for key in secrets(name)}
+    [volume] = [volume["secret"] for volume in pods()[name]["volumes"] if "secret" in volume]
+    assert volume["defaultMode"] == 0o440
+    assert pods()[name]["securityContext"]["fsGroup"] == 0
+
+
 @pytest.mark.parametrize(("name", "token"), [(name, name in ("api-server", "scheduler")) for name in pods()])
 def test_b3_only_who_asks_kubernetes_has_a_token(name: str, token: bool) -> None:
     assert pods()[name]["automountServiceAccountToken"] is token
@@ -111,7 +125,7 @@ def test_b3_only_who_asks_kubernetes_has_a_token(name: str, token: bool) -> None
 )
 def test_each_program_sees_only_the_folders_it_needs(name: str, mounts: set[str]) -> None:
     seen = {mount["mountPath"]: mount.get("readOnly", False) for mount in container(pods()[name])["volumeMounts"]}
-    assert set(seen) - {"/tmp"} == mounts
+    assert set(seen) - {"/tmp", "/opt/airflow/secrets"} == mounts
     assert seen.get("/opt/airflow/shared-dags", True), "DAGs have one writer, and it is none of these"
 
 
@@ -183,8 +197,10 @@ def test_the_heartbeat_probe_believes_a_fresh_beat_of_its_own_pod_only(
         "def connect(uri, connect_timeout):\n"
         "    return Connection(uri)\n"
     )
-    environment = {"PYTHONPATH": str(tmp_path), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{file}"}
-    answer = subprocess.run([sys.executable, "-c", objects.HEARTBEAT, "TriggererJob"], env=environment, check=False, capture_output=True)
+    uri = tmp_path / "uri"
+    uri.write_text(f"postgresql+psycopg2://{file}")
+    command = [sys.executable, "-c", objects.HEARTBEAT, "TriggererJob", str(uri)]
+    answer = subprocess.run(command, env={"PYTHONPATH": str(tmp_path)}, check=False, capture_output=True)
     assert (answer.returncode == 0) is alive, answer.stderr
 
 
@@ -250,8 +266,9 @@ def test_a16_a_changed_password_reaches_an_existing_user(tmp_path: Any) -> None:
         "RECORD": str(tmp_path / "record"),
         "ADMIN_USER": "eksuser",
         "ADMIN_EMAIL": "admin@example.com",
-        "ADMIN_PASSWORD": "per%cent",
+        "ADMIN_PASSWORD_FILE": str(tmp_path / "password"),
     }
+    (tmp_path / "password").write_text("per%cent")
     subprocess.run(["bash", flag, script], env=environment, check=True)
     assert (tmp_path / "record").read_text().splitlines() == [
         "users create --role Admin --username eksuser --email admin@example.com --firstname Airflow --lastname Admin",

@@ -19,7 +19,7 @@ from tests.conftest import INSTANCE_TYPES, NAMESPACE, PROJECT, Engine
 
 STACKS = sorted(file.name.split(".")[1] for file in PROJECT.glob("Pulumi.*.yaml"))
 MACHINES = {name: Machine(vcpus=vcpus, memory_mib=memory, max_pods=29) for name, (vcpus, memory, _, _) in INSTANCE_TYPES.items()}
-GAPS = {"secrets-as-files", "rds-verified-tls"}
+GAPS = {"rds-verified-tls"}
 """Rules that the program does not keep yet."""
 MOCKED = ("eks-", "access-")
 """Rules about children of `eks.Cluster`."""
