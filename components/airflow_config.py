@@ -14,6 +14,8 @@ SHARED_DAGS = f"{HOME}/shared-dags"
 LOGS = f"{HOME}/logs"
 POD_TEMPLATES = f"{HOME}/pod_templates"
 SECRETS = f"{HOME}/secrets"
+DATABASE_TRUST_STORE = f"{HOME}/database-ca.pem"
+"""In the image, from docker/Dockerfile: the authorities that RDS servers have their certificates from."""
 POD_TEMPLATE_FILE = "pod_template_file.yaml"
 API_PORT = 8080
 SCHEDULER_HEALTH_PORT = 8974

@@ -15,6 +15,7 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components import iam_policies
+from components.airflow_config import DATABASE_TRUST_STORE
 from components.cost_tags import component_tags
 
 PORT = 5432
@@ -22,6 +23,8 @@ DATABASE = "airflow"
 USERNAME = "airflow"
 LOG_EXPORTS = ("postgresql", "upgrade")
 MONITORING_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+TLS = f"sslmode=verify-full&sslrootcert={DATABASE_TRUST_STORE}"
+"""In libpq's words: encrypted, and only with the server of that name. `require` would take anybody's certificate."""
 PARAMETERS = {
     "rds.force_ssl": "1",
     "log_min_duration_statement": "1000",  # milliseconds: a query this slow holds the scheduler's loop up
@@ -41,7 +44,7 @@ class DatabaseConnection:
     sync_uri: pulumi.Input[str]
     """For psycopg2, which plain `postgresql://` no longer means since SQLAlchemy 2.1."""
     async_uri: pulumi.Input[str]
-    """For asyncpg, which refuses psycopg2's `sslmode`: Airflow would else derive this one wrongly from the other."""
+    """For asyncpg, which knows libpq's words in a `dsn` only: Airflow would else derive this one wrongly from the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +189,8 @@ def _connection(host: pulumi.Output[str], password: pulumi.Output[str]) -> Datab
         database=DATABASE,
         username=USERNAME,
         password=pulumi.Output.secret(password),
-        sync_uri=pulumi.Output.secret(pulumi.Output.concat("postgresql+psycopg2://", place, "?sslmode=require")),
-        async_uri=pulumi.Output.secret(pulumi.Output.concat("postgresql+asyncpg://", place, "?ssl=require")),
+        sync_uri=pulumi.Output.secret(pulumi.Output.concat("postgresql+psycopg2://", place, f"?{TLS}")),
+        async_uri=pulumi.Output.secret(
+            pulumi.Output.concat("postgresql+asyncpg://", place, f"?dsn={quote(f'postgresql://?{TLS}', safe='')}")
+        ),
     )

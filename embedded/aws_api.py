@@ -29,7 +29,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.exceptions import NotFound
 from werkzeug.serving import make_server
 
-from embedded import aws_eks, aws_extra, aws_token, cloud, processes
+from embedded import aws_eks, aws_extra, aws_token, cloud, pki, processes
 from embedded.aws_checks import BEFORE
 from embedded.aws_inventory import inventory
 from embedded.aws_records import CALLER_ARN, error
@@ -78,6 +78,9 @@ class Api:
         path = environ.get("PATH_INFO", "")
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
+        if path == pki.TRUST_STORE_PATH:
+            start_response("200 OK", [("Content-Type", "application/x-pem-file")])
+            return [pki.ca(self.cloud)[0].read_bytes()]
         with self.lock:
             if path.startswith(("/embedded/", "/kubernetes/")):
                 return self._own(path, body, start_response)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from embedded import image_base, registry, toolchain
+from embedded import image_base, pki, registry, toolchain
 from embedded.cloud import Cloud, CloudError
 from embedded.image_base import Buildah, machine_settings, remove_tree
 
@@ -70,7 +70,9 @@ def build_and_push(
     """
     for tag in tags:
         _destination(cloud, tag)
-    build_args = build_args | {"BASE_IMAGE": _base(build_args.get("BASE_IMAGE", image_base.REFERENCE))}
+    # this cloud's RDS has its certificates from this cloud's own authority, which its AWS publishes as Amazon does
+    trust_store = {"DATABASE_TRUST_STORE": f"{cloud.aws_endpoint}{pki.TRUST_STORE_PATH}"}
+    build_args = build_args | {"BASE_IMAGE": _base(build_args.get("BASE_IMAGE", image_base.REFERENCE))} | trust_store
     began = time.monotonic()
     folder = cloud.path("images")
     base = image_base.ensure_base_image()

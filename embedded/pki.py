@@ -19,6 +19,8 @@ from embedded.cloud import Cloud
 
 VALID_DAYS = 825
 """The longest that clients commonly accept for a server certificate; no embedded cloud lives as long."""
+TRUST_STORE_PATH = "/embedded/truststore/global-bundle.pem"
+"""At the embedded AWS, what https://truststore.pki.rds.amazonaws.com is at Amazon."""
 _USAGES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign")
 
 

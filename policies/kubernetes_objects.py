@@ -99,14 +99,22 @@ policy("workers-no-budget", BUDGET, "",
 
 
 @policy("rds-verified-tls", PLAN, "CKV2_AWS_69", "clients of the database do not check whose certificate it shows",
-        "set sslmode=verify-full (PGSSLMODE) and PGSSLROOTCERT to the RDS bundle")  # fmt: skip
+        "set sslmode=verify-full and sslrootcert to the RDS bundle")  # fmt: skip
 def _(it: Subject) -> Verdict:
     if not it.plan.subjects("aws:rds/instance:Instance") or not it.plan.targets("any container"):
         return True
-    where = [*it.plan.subjects(CONFIG_MAP), *it.plan.targets("any container")]
+    where = [*it.plan.subjects(CONFIG_MAP), *it.plan.subjects(SECRETS), *it.plan.targets("any container")]
     if any("verify-full" in text for subject in where for _, text in texts(subject.data)):
         return True
-    return UNKNOWN if any(subject.at("data") is UNKNOWN for subject in it.plan.subjects(CONFIG_MAP)) else False
+    if any(subject.at("data") is UNKNOWN for subject in it.plan.subjects(CONFIG_MAP)):
+        return UNKNOWN
+    return UNKNOWN if any(_hides_connection(subject) for subject in it.plan.subjects(SECRETS)) else False
+
+
+def _hides_connection(it: Subject) -> bool:
+    """Whether a connection URI may be in here, which can say how to verify, and which rules must not see."""
+    hidden = it.at("stringData", {})
+    return not is_known(hidden) or any("conn" in key and not is_known(value) for key, value in hidden.items())
 
 
 def _namespaced(it: Subject) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
-from tests.conftest import Engine, secrets_of
+from tests.conftest import PROJECT, Engine, secrets_of
 
 Build = Callable[[Callable[[], Any]], Engine]
 INSTANCE = ("aws:rds/instance:Instance", "metadata-instance")
@@ -132,13 +133,18 @@ def test_protection_and_standby_are_settings(build: Build, tags: dict[str, str])
     assert (inputs["deletionProtection"], inputs["multiAz"], inputs["backupRetentionPeriod"]) == (True, True, 14)
 
 
-def test_both_uris_ask_for_tls_in_their_drivers_own_words(build: Build, preview: bool, tags: dict[str, str]) -> None:
+def test_both_uris_verify_the_servers_certificate_in_their_drivers_own_words(build: Build, preview: bool, tags: dict[str, str]) -> None:
     outputs = build(database(tags)).registered_outputs("metadata")["connection"]
     if preview:
         return
+    bundle = "/opt/airflow/database-ca.pem"
     place = f"airflow:{PASSWORD}@airflow-postgres.c0.us-west-2.rds.amazonaws.com:5432/airflow"
-    assert list(secrets_of(outputs["sync_uri"])) == [f"postgresql+psycopg2://{place}?sslmode=require"]
-    assert list(secrets_of(outputs["async_uri"])) == [f"postgresql+asyncpg://{place}?ssl=require"]
+    assert list(secrets_of(outputs["sync_uri"])) == [f"postgresql+psycopg2://{place}?sslmode=verify-full&sslrootcert={bundle}"]
+    [asynchronous] = secrets_of(outputs["async_uri"])
+    before, _, query = asynchronous.partition("?")
+    assert before == f"postgresql+asyncpg://{place}"
+    assert parse_qs(query) == {"dsn": [f"postgresql://?sslmode=verify-full&sslrootcert={bundle}"]}
+    assert f" {bundle}\n" in (PROJECT / "docker" / "Dockerfile").read_text(), "the image has it"
 
 
 def test_the_password_is_nowhere_in_clear(build: Build, tags: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded import cloud as clouds
+from embedded import pki
 from embedded.aws_api import start_aws_api, stop_aws_api
 from embedded.cloud import Cloud
 from embedded.providers.aws import AwsProvider
@@ -426,3 +427,8 @@ def test_aws_itself_refuses_values_its_models_do_not_list(aws: Aws) -> None:
         aws.client("efs").create_file_system(CreationToken="x", PerformanceMode="purple")
     with pytest.raises(ClientError, match="only works on AWS"):
         aws.client("eks").list_insights(clusterName="x")
+
+
+def test_the_authorities_of_databases_are_published_as_amazon_does(running: Cloud) -> None:
+    with urllib.request.urlopen(running.aws_endpoint + pki.TRUST_STORE_PATH, timeout=10) as answer:
+        assert answer.read() == pki.ca(running)[0].read_bytes()

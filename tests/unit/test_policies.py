@@ -92,6 +92,25 @@ def test_a_public_web_ui_without_tls_is_found_even_in_dev():
     assert "service-public-tls" in {finding.policy.id for finding in check(public, environment="dev")}
 
 
+@pytest.mark.parametrize(
+    ("content", "holds"),
+    [
+        ({"sql-alchemy-conn": "postgresql://db/airflow?sslmode=verify-full"}, True),
+        ({"sql-alchemy-conn": "postgresql://db/airflow?sslmode=require"}, False),
+        ({"sql-alchemy-conn": HIDDEN}, UNKNOWN),
+        (HIDDEN, UNKNOWN),
+        ({"fernet-key": SECRET}, False),
+    ],
+    ids=["verified", "encrypted only", "a secret URI", "a secret object", "no URI"],
+)
+def test_how_a_secret_uri_verifies_is_not_claimed_to_be_known(content, holds):
+    stack = [resource for resource in broken("+", "PGSSLMODE", "prefer") if resource.name != "secrets"]
+    stack.append(PlannedResource(type="kubernetes:core/v1:Secret", name="secrets", inputs={"stringData": content}))
+    report = examine(stack, environment="prod")
+    assert ("rds-verified-tls" in {finding.policy.id for finding in report.findings}) is (holds is False)
+    assert ("rds-verified-tls" in {rule for rule, _ in report.undecided}) is (holds is UNKNOWN)
+
+
 @pytest.mark.parametrize("unknown", [UNKNOWN, sorted(UNKNOWN_TEXTS)[0]], ids=["marker", "engine text"])
 def test_what_is_not_known_neither_passes_nor_fails(unknown):
     for target, path, policy in (

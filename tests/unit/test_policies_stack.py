@@ -19,8 +19,6 @@ from tests.conftest import INSTANCE_TYPES, NAMESPACE, PROJECT, Engine
 
 STACKS = sorted(file.name.split(".")[1] for file in PROJECT.glob("Pulumi.*.yaml"))
 MACHINES = {name: Machine(vcpus=vcpus, memory_mib=memory, max_pods=29) for name, (vcpus, memory, _, _) in INSTANCE_TYPES.items()}
-GAPS = {"rds-verified-tls"}
-"""Rules that the program does not keep yet."""
 MOCKED = ("eks-", "access-")
 """Rules about children of `eks.Cluster`."""
 
@@ -43,7 +41,7 @@ def environment(stack: str) -> str:
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_program_keeps_every_policy(run_main: Callable[[str], Engine], stack: str):
     report = examine(planned(run_main(stack)), environment=environment(stack))
-    assert [str(finding) for finding in report.findings if finding.policy.id not in GAPS] == []
+    assert [str(finding) for finding in report.findings] == []
 
 
 @pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
