@@ -52,10 +52,11 @@ docs: $(READY) ## rewrite the settings table of the README
 format: $(READY) ## put the code in shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 unit: $(READY) ## fast tests: no root, no cloud
-	@$(BIN)/python -m pytest -q tests/unit
+	@$(BIN)/python -m pytest -q -n auto tests/unit
 engine: $(READY) ## the real Pulumi engine and Kubernetes API, simulated nodes
 	@$(BIN)/python -m pytest -q tests/engine
 e2e: $(READY) ## the whole stack with real nodes, PostgreSQL, Airflow and a browser
 	@$(BIN)/python -m pytest -q tests/e2e
 test: $(READY) ## every tier
-	@$(BIN)/python -m pytest -v --durations=15 tests/unit tests/engine tests/e2e
+	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(BIN)/python -m pytest -v --durations=15 tests/engine tests/e2e
