@@ -94,6 +94,9 @@ def up(arguments: argparse.Namespace) -> int:
     print("\nresources: " + (", ".join(f"{number} {name}" for name, number in changed.items()) or "nothing changed"))
     print(StackPlan(resources=progress.plan, settings=workspace_settings(cloud, arguments.stack)).review().verdict())
     print(watch.table())
+    for urn, seconds in progress.seconds.items():
+        if urn.endswith("Deployment::airflow-api-server") and seconds > 1:
+            print(f"  web UI healthy {seconds:.0f} s after its Deployment was applied")
     print(f"  memory of the embedded cloud: {memory_bytes(cloud) / 2**30:.1f} GiB\n")
     print(f"web UI     {outputs['web_ui_url']}")
     print(f"user       {outputs['admin_user']}      password: make password")

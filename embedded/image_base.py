@@ -124,7 +124,8 @@ def machine_settings(folder: Path) -> Iterator[list[str]]:
     """Options that lend a build the machine's pip configuration, with the certificate files and folders that it names."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
     settings: dict[str, str] = {}
-    for line in listed.splitlines():  # "global.cert='/etc/...'", then ":env:.cert='...'", which counts more
+    # "global.cert='/etc/...'" and ":env:.cert='...'", which counts more; pip's own order differs by its version
+    for line in sorted(listed.splitlines(), key=lambda line: line.startswith(":env:")):
         name, _, value = line.partition("=")
         if name.startswith(("global.", "install.", ":env:.")):
             settings[name.rpartition(".")[2]] = value.strip("'\"")
