@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 STACK ?= local
+DAGS ?= dags
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: docs help up preview cost policy refresh down status nodes run-example password env check format unit engine e2e test
+.PHONY: docs discard lint-dags help up preview cost policy refresh down status nodes run-example password env check format unit engine e2e test
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,6 +33,8 @@ refresh: $(READY) ## compare the stack with what exists; fails on drift
 	@$(BIN)/python -m embedded --stack $(STACK) refresh
 down: $(READY) ## destroy the stack, prove that nothing is left, stop everything
 	@$(BIN)/python -m embedded --stack $(STACK) down
+discard: $(READY) ## switch the embedded cloud off as it is, when 'make down' cannot
+	@$(BIN)/python -m embedded discard
 status: $(READY) ## what runs
 	@$(BIN)/python -m embedded --stack $(STACK) status
 password: $(READY) ## the web UI's password
@@ -42,6 +45,9 @@ nodes: $(READY) ## nodes and pods by lifecycle
 	@$(OPERATE) nodes
 run-example: $(READY) ## run example_bash_operator; succeeds only if every task ran on a Spot node
 	@$(OPERATE) run-example
+
+lint-dags: $(READY) ## name each task of DAGS=dags that would not survive losing its Spot node
+	@$(BIN)/python -m operations.dag_lint $(DAGS)
 
 check: $(READY) ## formatting, lint, types
 	@$(BIN)/ruff format --check .

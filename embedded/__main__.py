@@ -201,6 +201,18 @@ def down(arguments: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
+def discard(_: argparse.Namespace) -> int:
+    """Switch the cloud off as it is, without destroying the stack in order: for when `down` cannot."""
+    cloud = clouds.load()
+    if cloud is None:
+        print("nothing runs here")
+        return 0
+    require(nodes=not cloud.simulated)
+    _stop_everything(cloud)
+    print("every process of the embedded cloud is stopped; its state folder is removed; nothing was proved")
+    return 0
+
+
 def status(_: argparse.Namespace) -> int:
     """What runs, where, and how much memory it takes."""
     cloud = clouds.load()
@@ -249,6 +261,7 @@ COMMANDS = {
     "policy": policy,
     "refresh": refresh,
     "down": down,
+    "discard": discard,
     "status": status,
     "env": environment,
     "password": password,
@@ -269,6 +282,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
     except auto.CommandError as error:
         print(f"error: the Pulumi engine stopped; its last lines:\n{_last_lines(str(error))}", file=sys.stderr)
+        if arguments.command == "down":
+            print("try 'make down' again, or give the whole cloud up with 'make discard'", file=sys.stderr)
     return 1
 
 

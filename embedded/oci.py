@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from embedded.toolchain import ToolError, cache_dir, fingerprint, go_tools
+from embedded.toolchain import ToolError, cache_dir, fingerprint, go_tools, scratch_suffix
 
 PAUSE_IMAGE = "localhost/pause:1"
 COREDNS_IMAGE = "localhost/coredns:1"
@@ -87,14 +87,14 @@ def _cached(name: str, key: str, build: Callable[[], bytes]) -> Path:
     file = cache_dir() / "images" / f"{name}-{key}.tar"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(f".{os.getpid()}")
+        scratch = file.with_suffix(f".{scratch_suffix()}")
         scratch.write_bytes(build())
         scratch.rename(file)
     return file
 
 
 def _compile_pause() -> bytes:
-    program = cache_dir() / f"pause.{os.getpid()}"
+    program = cache_dir() / f"pause.{scratch_suffix()}"
     command = ["gcc", "-static", "-Os", "-s", "-x", "c", "-", "-o", str(program)]
     done = subprocess.run(command, input=PAUSE_SOURCE, capture_output=True, text=True, check=False)
     if done.returncode:

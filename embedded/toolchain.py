@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,11 @@ def cache_dir() -> Path:
     return Path(override) if override else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "airflow-on-eks"
 
 
+def scratch_suffix() -> str:
+    """Ends the names of unfinished things: node groups start in threads of one process, and two may make the same thing at once."""
+    return f"{os.getpid()}-{threading.get_ident()}"
+
+
 def say(text: str) -> None:
     """One line of progress, at once."""
     print(text, flush=True)
@@ -164,7 +170,7 @@ def _build(tool: GoTool) -> dict[str, Path]:
     programs = {name: home / name for name in tool.packages}
     if all(program.exists() for program in programs.values()):
         return programs
-    scratch = home.with_name(f"{home.name}.{os.getpid()}")
+    scratch = home.with_name(f"{home.name}.{scratch_suffix()}")
     scratch.mkdir(parents=True, exist_ok=True)
     log = cache_dir() / "logs" / f"build-{tool.module}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -200,6 +206,8 @@ def debian_tools() -> None:
     missing = {package for program, package in DEBIAN_PACKAGES.items() if shutil.which(program) is None}
     if not (CNI_PLUGINS / "bridge").exists():
         missing.add("containernetworking-plugins")
+    if not Path("/usr/include/stdio.h").exists():  # gcc only recommends it, and recommendations are not installed
+        missing.add("libc6-dev")
     if not missing:
         return
     if shutil.which("apt-get") is None:

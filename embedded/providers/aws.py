@@ -172,7 +172,7 @@ class AwsProvider(Provider):
             self._wait(context, resource.timeout)
             self.hardware.created(resource.type, context)
             return context.id, state_of(context, self.default_tags)
-        except (ClientError, BotoCoreError, ProviderError, CloudError) as problem:
+        except Exception as problem:  # whatever it was: AWS has the resource, and the state must know it or nobody will delete it
             raise InitError(context.id, remains(context, self.default_tags), [str(_explained(problem))], inputs) from problem
 
     def read(self, resource: Resource, inputs: Properties, state: Properties) -> tuple[Properties, Properties] | None:

@@ -64,10 +64,10 @@ def commands() -> Commands:
 @pytest.fixture(scope="session")
 def first_up(commands: Commands) -> Iterator[subprocess.CompletedProcess[str]]:
     if HOME.exists():  # an earlier run was killed
-        commands.embedded("down")
+        commands.embedded("discard")
     yield commands.embedded("up")
-    if HOME.exists():
-        commands.embedded("down")
+    if HOME.exists() and commands.embedded("down").returncode:
+        commands.embedded("discard")
 
 
 @pytest.fixture(scope="session")

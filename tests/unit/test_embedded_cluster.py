@@ -325,3 +325,15 @@ def test_a_mount_point_is_told_from_a_folder_beside_it(tmp_path: Path) -> None:
 
     assert is_mounted(Path("/proc"))
     assert not is_mounted(tmp_path)
+
+
+def test_two_node_groups_that_start_at_once_make_the_pause_image_in_peace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from embedded import oci
+
+    monkeypatch.setenv("AIRFLOW_ON_EKS_CACHE", str(tmp_path))
+    with ThreadPoolExecutor(4) as threads:
+        files = list(threads.map(lambda _: oci.pause_archive(), range(4)))
+    assert len(set(files)) == 1
+    assert [file.name for file in files[0].parent.iterdir()] == [files[0].name], "nothing unfinished is left"
