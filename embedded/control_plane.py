@@ -20,7 +20,7 @@ from embedded.cloud import API_PORT, AWS_PORT, POD_CIDR, SERVICE_CIDR, Cloud
 from embedded.dns import dns_objects
 from embedded.load_balancer import start_load_balancers, stop_load_balancers
 from embedded.network import command, ensure_bridge, remove_bridge
-from embedded.toolchain import go_tools
+from embedded.toolchain import go_tools, scratch_suffix
 
 __all__ = ["admin_kubeconfig", "apply", "ca_pem", "kubeconfig", "kubectl", "remove_bridge", "start_control_plane", "stop_control_plane"]
 
@@ -65,8 +65,11 @@ def kubeconfig(cloud: Cloud, name: str, certificate: tuple[Path, Path]) -> Path:
         "current-context": "embedded",
     }
     file = cloud.path("control-plane") / f"{name}.kubeconfig"
-    file.write_text(json.dumps(content, indent=2))
-    file.chmod(0o600)
+    # renamed into place: with half a file kubectl would ask localhost:8080, which may be somebody's web UI
+    scratch = file.with_name(f"{file.name}.{scratch_suffix()}")
+    scratch.touch(mode=0o600)
+    scratch.write_text(json.dumps(content, indent=2))
+    scratch.rename(file)
     return file
 
 
