@@ -10,13 +10,14 @@ from urllib.parse import parse_qs
 import pytest
 
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
-from tests.conftest import PROJECT, Engine, secrets_of
+from tests.conftest import PROJECT, Engine, built_once, secrets_of
 
 Build = Callable[[Callable[[], Any]], Engine]
 INSTANCE = ("aws:rds/instance:Instance", "metadata-instance")
 PASSWORD = "generated-metadata-password"
 
 
+@built_once
 def database(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowDatabase]:
     plan = {
         "vpc_id": "vpc-1",

@@ -11,7 +11,7 @@ import pytest
 
 from components.airflow_image import PROJECT, AirflowImage, AirflowImageArgs
 from components.airflow_image_context import SOURCES, content_tag, context_files
-from tests.conftest import ACCOUNT, Engine
+from tests.conftest import ACCOUNT, Engine, built_once
 
 Build = Callable[[Callable[[], Any]], Engine]
 REPOSITORY = ("aws:ecr/repository:Repository", "image-repository")
@@ -20,6 +20,7 @@ URL = f"{ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo"
 ELSEWHERE = "999999999999.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "b" * 64
 
 
+@built_once
 def image(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowImage]:
     plan = {
         "repository": "airflow-eks-demo",

@@ -12,7 +12,7 @@ import pytest
 from components.cluster import Cluster, ClusterArgs
 from components.network import NetworkIds
 from components.settings import ClusterSettings, CoreSettings
-from tests.conftest import ACCOUNT, Engine, eks_group, secrets_of
+from tests.conftest import ACCOUNT, Engine, built_once, eks_group, secrets_of
 
 Build = Callable[[Callable[[], Any]], Engine]
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -30,6 +30,7 @@ KEY = f"arn:aws:kms:us-west-2:{ACCOUNT}:key/1"
 CORE = CoreSettings(instance_types=("m5.large",), min_size=2, desired_size=2, max_size=4, volume_gib=50)
 
 
+@built_once
 def cluster(tags: Mapping[str, str], settings: ClusterSettings = SETTINGS) -> Callable[[], Cluster]:
     """A cluster in three subnets."""
     return lambda: Cluster(

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs, policy_document
-from tests.conftest import Engine
+from tests.conftest import Engine, built_once
 
 Build = Callable[[Callable[[], Any]], Engine]
 RELEASE = ("kubernetes:helm.sh/v3:Release", "autoscaler-chart")
 
 
+@built_once
 def autoscaler(tags: Mapping[str, str], **changes: Any) -> Callable[[], ClusterAutoscaler]:
     plan = {"cluster_name": "airflow-dev", "region": "us-west-2", "enabled": True, "chart_version": "9.59.0", "tags": tags}
     return lambda: ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**{**plan, **changes}))

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from components.efs_storage import EfsStorage, EfsStorageArgs
-from tests.conftest import Engine
+from tests.conftest import Engine, built_once
 
 Build = Callable[[Callable[[], Any]], Engine]
 ACCESS = "aws:efs/accessPoint:AccessPoint"
 VOLUME = "kubernetes:core/v1:PersistentVolume"
 
 
+@built_once
 def storage(tags: Mapping[str, str], **changes: Any) -> Callable[[], EfsStorage]:
     plan = {
         "vpc_id": "vpc-1",

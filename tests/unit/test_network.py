@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.network import Network, NetworkArgs
-from tests.conftest import ACCOUNT, Engine
+from tests.conftest import ACCOUNT, Engine, built_once
 
 Build = Callable[[Callable[[], Any]], Engine]
 SHARED = {
@@ -43,6 +43,7 @@ def nat(letter: str) -> set[tuple[str, str]]:
     return {("aws:ec2/natGateway:NatGateway", f"net-nat-{letter}"), ("aws:ec2/eip:Eip", f"net-nat-{letter}-address")}
 
 
+@built_once
 def network(tags: Mapping[str, str], **changes: Any) -> Callable[[], Network]:
     """A network in three zones, changed."""
     plan = {

@@ -10,7 +10,7 @@ import pytest
 from components.node_group import NodeWiring
 from components.settings import WorkerGroup, WorkerSettings
 from components.spot_node_group import SpotNodeGroup, SpotNodeGroupArgs, spot_node_groups
-from tests.conftest import Engine
+from tests.conftest import Engine, built_once
 
 Build = Callable[[Callable[[], Any]], Engine]
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
@@ -21,6 +21,7 @@ WIRING = NodeWiring(
 )
 
 
+@built_once
 def workers(tags: Mapping[str, str], **changes: Any) -> Callable[[], SpotNodeGroup]:
     """The lab's Spot group, changed."""
     plan = {
