@@ -304,7 +304,7 @@ def image_is_pinned(image: kinds.ImageSettings, airflow: kinds.AirflowSettings) 
     tag = image.base.rpartition("/")[2].partition("@")[0].partition(":")[2]
     if not tag or tag.startswith("latest"):
         yield Problem(setting="image.base", value=image.base, rule="pin a tag: latest is another image tomorrow")
-    elif not tag.startswith(airflow.version):
+    elif image.digest is None and not tag.startswith(airflow.version):  # an image by digest is not built from any base
         rule = f"has another Airflow than airflow.version {airflow.version}"
         yield Problem(setting="image.base", value=image.base, rule=rule, way_out="change both together")
 

@@ -21,6 +21,7 @@ from pulumi import automation as auto
 from pulumi.automation import events
 
 from components.planned import PlannedResource
+from components.settings_parser import merged
 from embedded import toolchain
 from embedded.cloud import PROJECT, Cloud, CloudError
 from embedded.processes import start_time
@@ -82,14 +83,6 @@ def _forget_dead_locks(cloud: Cloud) -> None:
     for file in cloud.path("pulumi", "backend").glob(".pulumi/locks/**/*.json"):
         if start_time(int(json.loads(file.read_text())["pid"])) is None:
             file.unlink()
-
-
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over` in place of its own, object by object."""
-    return base | {
-        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in over.items()
-    }
 
 
 def open_stack(cloud: Cloud, stack: str, *, program: Program = run_program, settings: dict[str, Any] | None = None) -> auto.Stack:

@@ -7,12 +7,11 @@ from typing import Any
 
 import yaml
 
-from components import settings_parser
 from components.placement_plan import Pod
 from components.planned import PlannedResource
 from components.settings import Settings
 from embedded.cloud import PROJECT, Cloud
-from embedded.engine import PROJECT_NAME, merged
+from operations import stack_file
 from operations.plan_review import Review, hidden_worker, review
 from policies.check import Report, examine
 
@@ -53,10 +52,7 @@ def workspace_settings(cloud: Cloud, stack: str) -> Settings:
 
 def settings_from(declared: dict[str, Any], given: dict[str, Any], *, stack: str) -> Settings:
     """Settings from the declarations of Pulumi.yaml and the `config` of a stack file, which stands above the defaults."""
-    prefix = f"{PROJECT_NAME}:"
-    defaults = settings_parser.nested({key: entry["default"] for key, entry in declared.items()})
-    own = settings_parser.nested({key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)})
-    parsed, problems = settings_parser.parse(Settings, merged(defaults, own), fixed={"region": given["aws:region"], "stack": stack})
+    parsed, problems = stack_file.parsed(declared, given, stack=stack)
     if problems:
         raise ValueError("; ".join(map(str, problems)))
     return Settings(**parsed)
