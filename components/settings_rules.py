@@ -317,6 +317,8 @@ def airflow_is_sound(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
     yield from _matches("airflow.adminEmail", airflow.admin_email, r"[^@\s]+@[^@\s]+", "is no mail address")
     yield from _between("airflow.taskRetries", airflow.task_retries, 1, 100, "a reclaimed Spot node fails the try it was running")
     yield from _between("airflow.taskRetryDelaySeconds", airflow.task_retry_delay_seconds, 0, 86400)
+    yield from _between("airflow.taskTimeoutMinutes", airflow.task_timeout_minutes, 1, 10080, "what runs longer is better cut into pieces")
+    yield from _between("airflow.interruptionRetries", airflow.interruption_retries, 0, 100)
     grace = airflow.worker_grace_period_seconds
     yield from _between("airflow.workerGracePeriodSeconds", grace, 1, SPOT_NOTICE_ROOM, "AWS takes a Spot node 120 s after its notice")
     yield from _between("airflow.workerPodsCreationBatchSize", airflow.worker_pods_creation_batch_size, 1, 1024)
