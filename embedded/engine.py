@@ -20,6 +20,8 @@ import yaml
 from pulumi import automation as auto
 from pulumi.automation import events
 
+from components import cost_report
+from components.cost_estimate import BUDGET_SETTING
 from components.planned import PlannedResource
 from components.settings_parser import merged
 from embedded import toolchain
@@ -125,6 +127,10 @@ class Progress:
         self.seconds: dict[str, float] = {}
         """How long each finished resource took, by URN."""
         self.messages: list[str] = []
+        self.exports: dict[str, Any] = {}
+        """What the program exported, as far as it was known: also in a preview, of which the engine keeps no outputs."""
+        self.over_budget = False
+        """Whether the program refused its own plan, which was then shown whole and not carried out."""
         self._planned: dict[str, PlannedResource] = {}
         self._started: dict[str, float] = {}
         self._begin = time.monotonic()
@@ -143,13 +149,22 @@ class Progress:
             self._plan(metadata)
             if self._preview:
                 self._finished(metadata)
-        elif event.res_outputs_event and not self._preview:
-            self._finished(event.res_outputs_event.metadata)
+        elif event.res_outputs_event:
+            metadata = event.res_outputs_event.metadata
+            if metadata.type == "pulumi:pulumi:Stack" and metadata.new:
+                self.exports = metadata.new.outputs or {}
+            if not self._preview:
+                self._finished(metadata)
         elif event.res_op_failed_event:
             metadata = event.res_op_failed_event.metadata
             self._print(f"  FAILED   {_short(metadata.urn)}")
         elif event.diagnostic_event:
             message = event.diagnostic_event.message.strip()
+            if message.startswith(cost_report.TITLE):
+                return  # a person reads the table at the end, with the review of the plan
+            self.over_budget |= BUDGET_SETTING in message
+            if self._preview and BUDGET_SETTING in message:
+                return  # and the verdict
             if message and event.diagnostic_event.severity in ("warning", "error", "info#err", "info"):
                 self.messages.append(message)
                 self._print(f"  {event.diagnostic_event.severity}: {message}")

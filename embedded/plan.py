@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from pulumi import automation as auto
 
 from components.placement_plan import Pod
 from components.planned import PlannedResource
 from components.settings import Settings
 from embedded.cloud import PROJECT, Cloud
+from embedded.engine import Progress
 from operations import stack_file
 from operations.plan_review import Review, hidden_worker, review
 from policies.check import Report, examine
@@ -41,6 +43,20 @@ class StackPlan:
     def policy_report(self) -> Report:
         """What every policy says of it."""
         return examine(self.resources, environment=self.settings.environment, more_pods=self._more_pods)
+
+
+def preview(cloud: Cloud, stack: auto.Stack, progress: Progress) -> StackPlan:
+    """Let the engine plan an opened stack; the program itself fails a preview over its budget, which this gives back all the same.
+
+    Raises:
+        CommandError: the engine or the program stopped for any other reason.
+    """
+    try:
+        stack.preview(on_event=progress, suppress_progress=True)
+    except auto.CommandError:
+        if not progress.over_budget:
+            raise
+    return StackPlan(resources=progress.plan, settings=workspace_settings(cloud, stack.name))
 
 
 def workspace_settings(cloud: Cloud, stack: str) -> Settings:
