@@ -152,7 +152,7 @@ class Progress:
         elif event.res_outputs_event:
             metadata = event.res_outputs_event.metadata
             if metadata.type == "pulumi:pulumi:Stack" and metadata.new:
-                self.exports = metadata.new.outputs or {}
+                self.exports = dict(metadata.new.outputs or {})
             if not self._preview:
                 self._finished(metadata)
         elif event.res_op_failed_event:

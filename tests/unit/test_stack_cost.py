@@ -65,13 +65,14 @@ def two_nodes(monthly_usd: int) -> Any:
     )
 
 
-def test_c2_a_plan_over_its_budget_registers_nothing(preview: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c2_an_update_over_its_budget_registers_nothing_and_a_preview_shows_all_of_it(preview: bool, monkeypatch: Any) -> None:
     made: list[str] = []
-    monkeypatch.setattr(Engine, "new_resource", lambda self, args: made.append(args.name))
+    new_resource = Engine.new_resource
+    monkeypatch.setattr(Engine, "new_resource", lambda self, args: (made.append(args.name), new_resource(self, args))[1])
     with pytest.raises(BudgetExceededError, match=r"at least 162\.06 USD a month .* Largest: Core nodes lab 162\.06") as caught:
         run_program(lambda: two_nodes(162), stack="dev", preview=preview)
     assert "budget.monthlyUsd" in str(caught.value)
-    assert made == []
+    assert sorted(made) == (["lab", "lab", "role"] if preview else [])
 
 
 @pytest.mark.parametrize("budget", [163, 0])
