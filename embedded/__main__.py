@@ -17,14 +17,14 @@ from pulumi import automation as auto
 
 from components import cost_report
 from embedded import cloud as clouds
-from embedded import plan as plans
 from embedded import toolchain
 from embedded.cloud import DATABASE_PORT, Cloud, CloudError
 from embedded.engine import Progress, engine_environment, open_stack
 from embedded.machine import Stopwatch, memory_bytes, require
-from embedded.plan import StackPlan
+from embedded.plan import StackPlan, workspace_settings
 from embedded.processes import running, stop
 from embedded.toolchain import ToolError
+from operations.resource_graph import GraphResource, read_saved_plan
 from policies.check import render
 
 DEFAULT_STACK = "local"
@@ -78,18 +78,13 @@ def _outputs(stack: auto.Stack) -> dict[str, Any]:
 
 
 def up(arguments: argparse.Namespace) -> int:
-    """Prepare what is missing, start the cloud, deploy the stack unless its plan is too dear or misplaced, say how to use it."""
+    """Prepare what is missing, start the cloud, deploy the stack, say how to use it."""
     require()
     watch = Stopwatch()
     _prepare(watch)
     with watch.stage("embedded cloud"):
         cloud = _started()
         stack = open_stack(cloud, arguments.stack)
-    with watch.stage("plan, its price and its placement"):
-        review = plans.preview(cloud, stack, Progress(preview=True, quiet=True)).review()
-    if not review.deployable:
-        raise CloudError(f"the plan was not deployed, and nothing was changed:\n{review.verdict()}")
-    print(cost_report.table(review.costs) + "\n", flush=True)
     progress = Progress()
     with watch.stage(f"deploy stack '{arguments.stack}'"):
         stack.up(on_event=progress, suppress_progress=True)
@@ -98,7 +93,7 @@ def up(arguments: argparse.Namespace) -> int:
         answer.read()
     changed = {name: number for name, number in sorted(progress.counts.items()) if name != "same"}
     print("\nresources: " + (", ".join(f"{number} {name}" for name, number in changed.items()) or "nothing changed"))
-    print(review.verdict())
+    print(StackPlan(resources=progress.plan, settings=workspace_settings(cloud, arguments.stack)).review().verdict())
     print(watch.table())
     for urn, seconds in progress.seconds.items():
         if urn.endswith("Deployment::airflow-api-server") and seconds > 1:
@@ -112,7 +107,7 @@ def up(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _plan(stack: str, progress: Progress) -> Iterator[StackPlan]:
+def _plan(stack: str, progress: Progress, *, graph: bool = False) -> Iterator[StackPlan]:
     """Plan a stack on this clone's cloud, or on one that exists for just as long; needs no root and no running cloud."""
     cloud = clouds.load()
     temporary = cloud is None or not _aws_runs(cloud)
@@ -122,7 +117,13 @@ def _plan(stack: str, progress: Progress) -> Iterator[StackPlan]:
     assert cloud is not None
     try:
         _services(cloud)
-        yield plans.preview(cloud, open_stack(cloud, stack), progress)
+        saved = cloud.path("pulumi") / "plan.json" if graph else None
+        open_stack(cloud, stack).preview(on_event=progress, suppress_progress=True, plan=str(saved) if saved else None)
+        resources: tuple[GraphResource, ...] = ()
+        if saved:
+            resources = read_saved_plan(json.loads(saved.read_text()))
+            saved.unlink()
+        yield StackPlan(resources=progress.plan, settings=workspace_settings(cloud, stack), graph=resources)
     finally:
         if temporary:
             _stop_everything(cloud)
@@ -142,6 +143,28 @@ def cost(arguments: argparse.Namespace) -> int:
     """Show what the stack would cost, without deploying it; the last line has the totals."""
     with _plan(arguments.stack, Progress(preview=True, quiet=True)) as plan:
         print(cost_report.table(plan.review().costs))
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write one HTML page about the stack: cost, placement, what it is built from, the last drill."""
+    from embedded import report as reports
+    from operations import deployment
+
+    def running() -> deployment.Deployment:
+        cloud = clouds.load()
+        if arguments.deployed:
+            return deployment.find(arguments.stack)
+        if cloud is None or not _aws_runs(cloud):
+            raise deployment.OperationError("the embedded cloud does not run; deploy the stack with 'make up' first")
+        return deployment.from_outputs(arguments.stack, _outputs(open_stack(cloud, arguments.stack)))
+
+    output = reports.writable(arguments.output)
+    drill = reports.last_drill(arguments.drill or clouds.state_folder() / "drill.json", arguments.stack)
+    nodes = reports.pods_by_node(running)  # before the plan, which puts the embedded cloud's settings into the environment
+    with _plan(arguments.stack, Progress(preview=True, quiet=True), graph=True) as plan:
+        reports.write(output, plan, drill, nodes)
+    print(f"{output}: open it in a browser; it is complete in itself and loads nothing")
     return 0
 
 
@@ -263,6 +286,7 @@ COMMANDS = {
     "up": up,
     "preview": preview,
     "cost": cost,
+    "report": report,
     "policy": policy,
     "refresh": refresh,
     "down": down,
@@ -279,7 +303,12 @@ def main() -> int:
     parser.add_argument("--stack", default=DEFAULT_STACK)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function in COMMANDS.items():
-        commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0]).set_defaults(function=function)
+        command = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        command.set_defaults(function=function)
+        if function is report:
+            command.add_argument("--output", type=Path, default=Path("report.html"))
+            command.add_argument("--drill", type=Path, help="record of a drill; by default the one in the cloud's state folder")
+            command.add_argument("--deployed", action="store_true", help="show the pods of the stack that your own pulumi has deployed")
     arguments = parser.parse_args()
     try:
         return int(arguments.function(arguments))

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pulumi import automation as auto
 
+from components import settings_parser
 from components.placement_plan import Pod
 from components.planned import PlannedResource
 from components.settings import Settings
 from embedded.cloud import PROJECT, Cloud
-from embedded.engine import Progress
-from operations import stack_file
+from embedded.engine import PROJECT_NAME, merged
 from operations.plan_review import Review, hidden_worker, review
+from operations.resource_graph import GraphResource
 from policies.check import Report, examine
 
 
@@ -24,6 +24,8 @@ class StackPlan:
 
     resources: list[PlannedResource]
     settings: Settings
+    graph: tuple[GraphResource, ...] = ()
+    """The resources with what each of them needs; empty unless it was asked for."""
 
     @property
     def _more_pods(self) -> tuple[Pod, ...]:
@@ -45,20 +47,6 @@ class StackPlan:
         return examine(self.resources, environment=self.settings.environment, more_pods=self._more_pods)
 
 
-def preview(cloud: Cloud, stack: auto.Stack, progress: Progress) -> StackPlan:
-    """Let the engine plan an opened stack; the program itself fails a preview over its budget, which this gives back all the same.
-
-    Raises:
-        CommandError: the engine or the program stopped for any other reason.
-    """
-    try:
-        stack.preview(on_event=progress, suppress_progress=True)
-    except auto.CommandError:
-        if not progress.over_budget:
-            raise
-    return StackPlan(resources=progress.plan, settings=workspace_settings(cloud, stack.name))
-
-
 def workspace_settings(cloud: Cloud, stack: str) -> Settings:
     """The settings of a stack that `open_stack` opened, for use after the program itself has checked them."""
     declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
@@ -68,7 +56,10 @@ def workspace_settings(cloud: Cloud, stack: str) -> Settings:
 
 def settings_from(declared: dict[str, Any], given: dict[str, Any], *, stack: str) -> Settings:
     """Settings from the declarations of Pulumi.yaml and the `config` of a stack file, which stands above the defaults."""
-    parsed, problems = stack_file.parsed(declared, given, stack=stack)
+    prefix = f"{PROJECT_NAME}:"
+    defaults = settings_parser.nested({key: entry["default"] for key, entry in declared.items()})
+    own = settings_parser.nested({key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)})
+    parsed, problems = settings_parser.parse(Settings, merged(defaults, own), fixed={"region": given["aws:region"], "stack": stack})
     if problems:
         raise ValueError("; ".join(map(str, problems)))
     return Settings(**parsed)

@@ -42,26 +42,53 @@ def placed(pod: client.V1Pod, nodes: dict[str, str]) -> PlacedPod:
     return PlacedPod(name=pod.metadata.name, task=task, node=node, lifecycle=nodes.get(node, ""), phase=pod.status.phase or "?")
 
 
-def table(deployment: Deployment) -> str:
-    """Nodes and the pods of the stack's namespace, by lifecycle."""
+@dataclass(frozen=True, kw_only=True)
+class NodePods:
+    """A node and the stack's pods on it; without a name: the pods that wait for one, or whose node is gone."""
+
+    name: str
+    lifecycle: str = ""
+    instance_type: str = ""
+    zone: str = ""
+    group: str = ""
+    ready: bool = False
+    pods: tuple[PlacedPod, ...]
+
+
+def by_node(deployment: Deployment) -> tuple[NodePods, ...]:
+    """Every node with the pods of the stack's namespace on it, by lifecycle; last those without a node that exists, if there are any."""
     api = deployment.core_api()
-    nodes = sorted(api.list_node().items, key=lambda node: ((node.metadata.labels or {}).get(LIFECYCLE, "?"), node.metadata.name))
-    by_lifecycle = lifecycles(api)
-    pods = [placed(pod, by_lifecycle) for pod in api.list_namespaced_pod(deployment.namespace).items]
-    lines = []
-    for node in nodes:
+    nodes = api.list_node().items
+    lifecycle = {node.metadata.name: (node.metadata.labels or {}).get(LIFECYCLE, "?") for node in nodes}
+    pods = [placed(pod, lifecycle) for pod in api.list_namespaced_pod(deployment.namespace).items]
+    found = []
+    for node in sorted(nodes, key=lambda node: (lifecycle[node.metadata.name], node.metadata.name)):
         labels = node.metadata.labels or {}
         ready = next((condition.status for condition in node.status.conditions or [] if condition.type == "Ready"), "Unknown")
-        state = "Ready" if ready == "True" else "NotReady"
-        where = f"{labels.get('node.kubernetes.io/instance-type', '?')}  {labels.get('topology.kubernetes.io/zone', '?')}"
-        lines.append(
-            f"{by_lifecycle[node.metadata.name]:9} {node.metadata.name}  {where}  {labels.get('eks.amazonaws.com/nodegroup', '?')}  {state}"
+        found.append(
+            NodePods(
+                name=node.metadata.name,
+                lifecycle=lifecycle[node.metadata.name],
+                instance_type=labels.get("node.kubernetes.io/instance-type", "?"),
+                zone=labels.get("topology.kubernetes.io/zone", "?"),
+                group=labels.get("eks.amazonaws.com/nodegroup", "?"),
+                ready=ready == "True",
+                pods=tuple(pod for pod in pods if pod.node == node.metadata.name),
+            )
         )
-        lines += [f"            {pod.phase:10} {pod.name}" for pod in pods if pod.node == node.metadata.name]
-    waiting = [pod for pod in pods if not pod.node]
-    if waiting:
-        lines.append("no node yet")
-        lines += [f"            {pod.phase:10} {pod.name}" for pod in waiting]
+    names = {node.name for node in found}
+    waiting = tuple(pod for pod in pods if pod.node not in names)
+    return (*found, NodePods(name="", pods=waiting)) if waiting else tuple(found)
+
+
+def table(deployment: Deployment) -> str:
+    """Nodes and the pods of the stack's namespace, by lifecycle."""
+    lines = []
+    for node in by_node(deployment):
+        state = "Ready" if node.ready else "NotReady"
+        head = f"{node.lifecycle:9} {node.name}  {node.instance_type}  {node.zone}  {node.group}  {state}"
+        lines.append(head if node.name else "no node")
+        lines += [f"            {pod.phase:10} {pod.name}" for pod in node.pods]
     return "\n".join(lines)
 
 

@@ -6,7 +6,6 @@ Row ids are those of the feature list: A1-A19, A23, B1, B5-B7, C1.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -19,9 +18,19 @@ from embedded.cloud import Cloud
 from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch, lifecycles
-from tests.e2e.conftest import HOME, Commands, efs_folder, run_dag
+from tests.browser import browser
+from tests.e2e.conftest import HOME, Commands
 
 WORKERS = 100
+
+
+def _run(airflow: AirflowApi, dag_id: str, conf: dict[str, object] | None = None, seconds: float = 600) -> tuple[str, str]:
+    airflow.wait_for_dag(dag_id)
+    run_id = airflow.trigger(dag_id, conf)
+    deadline = time.monotonic() + seconds
+    while (state := airflow.run_state(dag_id, run_id)) not in FINISHED and time.monotonic() < deadline:
+        time.sleep(2)
+    return run_id, state
 
 
 def test_c1_one_command_deploys_the_stack_and_says_how_to_use_it(
@@ -65,7 +74,7 @@ def test_nodes_shows_pods_by_lifecycle(commands: Commands, deployment: Deploymen
 
 
 def test_logs_are_readable_after_the_worker_pod_is_gone(airflow: AirflowApi, deployment: Deployment) -> None:
-    run_id, state = run_dag(airflow, "example_bash_operator")
+    run_id, state = _run(airflow, "example_bash_operator")
     assert state == "success"
     task = next(task for task in airflow.task_instances("example_bash_operator", run_id) if task["task_id"] == "runme_0")
     deadline = time.monotonic() + 60
@@ -83,27 +92,34 @@ def _worker_pods(api: client.CoreV1Api, namespace: str, run_id: str) -> list[str
 
 
 def test_b7_both_dag_bundles_are_listed_and_a_file_dropped_in_efs_becomes_a_dag(airflow: AirflowApi, cloud: Cloud) -> None:
-    folder = efs_folder(cloud, "dags")
+    folder = _efs_folder(cloud, "dags")
     dropped = folder / "dropped_in.py"
     dropped.write_text(
         "from airflow.sdk import dag, task\n\n\n@dag(schedule=None)\ndef dropped_in():\n    @task\n    def hello():\n"
         "        print('hello from the shared folder')\n\n    hello()\n\n\ndropped_in()\n"
     )
-    run_id, state = run_dag(airflow, "dropped_in", seconds=180)
+    run_id, state = _run(airflow, "dropped_in", seconds=180)
     assert state == "success"
     assert "hello from the shared folder" in airflow.log("dropped_in", run_id, "hello")
     bundles = {dag["bundle_name"] for dag in airflow.call("GET", "/dags")["dags"]}
     assert len(bundles) == 2, f"the image's DAGs and the shared folder's, got {bundles}"
 
 
+def _efs_folder(cloud: Cloud, purpose: str) -> Path:
+    """The access point's folder as the file system has it on this machine."""
+    found = [path for path in cloud.path("efs").glob(f"*/{purpose}*") if path.is_dir()]
+    assert len(found) == 1, found
+    return found[0]
+
+
 def test_a18_a19_the_checkpoint_dag_finishes_and_leaves_its_pieces(airflow: AirflowApi) -> None:
-    _, state = run_dag(airflow, "spot_checkpoint", {"pieces": 3, "seconds_per_piece": 1})
+    _, state = _run(airflow, "spot_checkpoint", {"pieces": 3, "seconds_per_piece": 1})
     assert state == "success"
 
 
 def test_fan_out_maps_its_tasks_onto_spot_nodes(airflow: AirflowApi, deployment: Deployment) -> None:
     with WorkerWatch(deployment) as watch:
-        run_id, state = run_dag(airflow, "spot_fan_out", {"tasks": 8, "seconds": 1})
+        run_id, state = _run(airflow, "spot_fan_out", {"tasks": 8, "seconds": 1})
     assert state == "success"
     mapped = [task for task in airflow.task_instances("spot_fan_out", run_id) if task["map_index"] >= 0]
     assert len(mapped) == 8
@@ -158,18 +174,9 @@ def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(
     deployment: Deployment, airflow: AirflowApi, screenshots: Path
 ) -> None:
     """A16, A17."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium"], check=True, stdout=subprocess.DEVNULL)
-        chromium = shutil.which("chromium")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync"]
     before = {run["dag_run_id"] for run in airflow.call("GET", "/dags/example_bash_operator/dagRuns")["dag_runs"]}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
+    with browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1400, "height": 900})
         page.set_default_timeout(60_000)
         page.goto(deployment.web_ui_url)
         page.locator("input[name=username]").fill(deployment.admin_user)
@@ -196,7 +203,6 @@ def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(
         page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator/runs/{run_id}/tasks/runme_0?try_number=1")
         page.get_by_text("Running command", exact=False).first.wait_for()
         page.screenshot(path=screenshots / "4-log.png")
-        browser.close()
 
 
 def test_a_second_up_changes_nothing(commands: Commands, deployment: Deployment) -> None:
