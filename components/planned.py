@@ -19,6 +19,8 @@ class PlannedResource:
     """Inputs as the engine has them: camelCase keys; a value not known before deployment is absent or `UNKNOWN`."""
     parent: str = ""
     """Logical name of the parent; empty for the stack itself."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What the provider answered, once it has; for the few questions that inputs cannot answer."""
 
 
 class _Unknown:

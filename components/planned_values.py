@@ -57,7 +57,7 @@ def is_known(value: Any) -> bool:
 
 def readable_plan(plan: Iterable[PlannedResource]) -> list[PlannedResource]:
     """A plan whose inputs are all readable."""
-    return [replace(resource, inputs=readable(resource.inputs)) for resource in plan]
+    return [replace(resource, inputs=readable(resource.inputs), outputs=readable(resource.outputs)) for resource in plan]
 
 
 def at(value: Any, path: str, default: Any = None) -> Any:

@@ -150,8 +150,10 @@ class Progress:
             self._plan(metadata)
             if self._preview:
                 self._finished(metadata)
-        elif event.res_outputs_event and not self._preview:
-            self._finished(event.res_outputs_event.metadata)
+        elif event.res_outputs_event:
+            self._plan(event.res_outputs_event.metadata)
+            if not self._preview:
+                self._finished(event.res_outputs_event.metadata)
         elif event.res_op_failed_event:
             metadata = event.res_op_failed_event.metadata
             self._print(f"  FAILED   {_short(metadata.urn)}")
@@ -176,6 +178,7 @@ class Progress:
             name=_name(metadata.urn),
             inputs=metadata.new.inputs or {},
             parent="" if "::pulumi:pulumi:Stack::" in parent else _name(parent),
+            outputs=metadata.new.outputs or {},
         )
 
     def _finished(self, metadata: events.StepEventMetadata) -> None:

@@ -15,12 +15,13 @@ from components.planned_values import at, is_known, known
 from policies.aws_cluster import ATTACHMENT, CLUSTER, LAUNCH_TEMPLATE, NODE_GROUP, ROLE
 from policies.aws_data import DATABASE, FILE_SYSTEM, LOG_GROUP
 from policies.aws_network import INGRESS_RULE, LEGACY_RULE, SUBNET
-from policies.rules import PLAN, Subject, Verdict, every, listed, policy, some, statements
+from policies.rules import PLAN, POD, Subject, Verdict, every, listed, policy, some, statements
 
 ADDON = "aws:eks/addon:Addon"
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 MOUNT_TARGET = "aws:efs/mountTarget:MountTarget"
 IMAGE = "docker-build:index:Image"
+CHART = "kubernetes:helm.sh/v3:Release"
 ROOT_DEVICE = "/dev/xvda"
 TAGGED = {"instance", "volume", "network-interface"}
 GP3_IOPS_FROM_GIB = 400
@@ -77,6 +78,13 @@ policy("group-spot-tainted", NODE_GROUP, "",
        "pods that are no tasks land on nodes that may go", "taint the Spot group spotInstance=true, NO_SCHEDULE",
        lambda it: it.at("capacityType") != "SPOT" or it.at("taints") is UNKNOWN or any(
            taint.get("effect") in ("NO_SCHEDULE", "NO_EXECUTE") and taint.get("key") not in STARTUP_TAINTS for taint in it.items("taints")))
+policy("pod-toleration-spelling", POD, "",
+       "Kubernetes spells taint effects its own way and refuses this", f"use {', '.join(EFFECTS.values())}, or name no effect",
+       lambda it: [str(entry["effect"]) for entry in it.items("tolerations")
+                   if is_known(entry.get("effect")) and entry.get("effect") not in (None, "", *EFFECTS.values())])
+policy("autoscaler-knows-region", CHART, "",
+       "the pod cannot ask the instance metadata service, which is one hop too far, and never starts", "set the chart's value awsRegion",
+       lambda it: "autoscaler" not in str(it.at("chart")) or it.given("values.awsRegion"))
 policy("image-fits-nodes", IMAGE, "",
        "the image is built for the builder's architecture: on the nodes it would not start", "set platforms from the node groups",
        lambda it: _architecture(it))
@@ -122,7 +130,8 @@ policy("efs-one-target-a-zone", FILE_SYSTEM, "",
 @policy("nodes-reach-stores", PLAN, "", "the security groups do not let the nodes through, or let others through",
         "admit the nodes' own security group on 5432 and 2049 and nothing else")  # fmt: skip
 def _(it: Subject) -> Verdict:
-    eks_group = next((cluster.at("vpcConfig.clusterSecurityGroupId") for cluster in it.plan.subjects(CLUSTER)), None)
+    path = "vpcConfig.clusterSecurityGroupId"  # made by EKS: known once there is a cluster
+    eks_group = next((at(cluster.resource.outputs, path) for cluster in it.plan.subjects(CLUSTER) if cluster.resource), None)
     resources = [subject.resource for subject in it.plan.subjects() if subject.resource]
     involved = {*reachability.SERVED, LAUNCH_TEMPLATE, INGRESS_RULE, LEGACY_RULE}
     if not isinstance(eks_group, str) or any(_has_unknown(resource.inputs) for resource in resources if resource.type in involved):

@@ -63,6 +63,10 @@ policy("rbac-no-takeover", ROLES, "CIS-4.1.2 CIS-4.1.4 KSV-0041 KSV-0048 KSV-005
                    if (hit := (FORBIDDEN_RESOURCES & set(rule.get("resources") or [])) | (FORBIDDEN_VERBS & set(rule.get("verbs") or [])))])
 policy("rbac-no-cluster-admin", " ".join(BINDINGS), "CIS-4.1.1 KSV-0111", "the account may do anything", "bind a role of its own",
        lambda it: it.at("roleRef.name") not in ("cluster-admin", "admin", "edit"))
+policy("rbac-not-for-default-account", " ".join(BINDINGS), "CKV_K8S_42",
+       "every pod that names no account may do this", "bind an account of its own",
+       lambda it: [f"{entry.get('namespace', '?')}/default" for entry in it.items("subjects")
+                   if entry.get("kind") == "ServiceAccount" and entry.get("name") == "default"])
 policy("network-default-deny", NAMESPACE, "CIS-4.3.2 C-0206 C-0030",
        "every pod of the cluster may talk to the pods here", "add a NetworkPolicy for all pods with both policy types and no rule",
        lambda it: any(_denies_all(other) for other in it.plan.subjects(NETWORK_POLICY)

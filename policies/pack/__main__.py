@@ -55,6 +55,7 @@ def planned(resources: Sequence[Any]) -> list[PlannedResource]:
             type=resource.resource_type,
             name=resource.name,
             inputs=inputs[resource.urn] if resource.urn in inputs else plain(resource.props),
+            outputs=plain(resource.props),
             parent=resource.parent.name if resource.parent and not resource.parent.resource_type.startswith("pulumi:") else "",
         )
         for resource in resources

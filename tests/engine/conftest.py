@@ -68,3 +68,9 @@ def engine() -> Iterator[Engine]:
     _services(cloud)
     yield Engine(cloud)
     _stop_everything(cloud)
+
+
+@pytest.fixture(scope="session")
+def deployed(engine: Engine) -> Progress:
+    """The local stack, deployed if it is not, and all its resources with every value known; what the engine did."""
+    return engine.run(engine.stack("local").up)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from components.planned import UNKNOWN, PlannedResource
+from policies.cost_allocation import UNTAGGABLE
 
 REMOVED = object()
 """In place of a value: take the key, or the whole resource, out."""
@@ -18,6 +19,9 @@ SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"
 """As the engine writes a secret in its events."""
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 BALANCER = "service.beta.kubernetes.io/aws-load-balancer-"
+TAGS = {key: "x" for key in ("Project", "Stack", "Environment", "Owner", "CostCenter", "ManagedBy", "Component", "CapacityType")}
+TAG_KEY = f"{BALANCER}additional-resource-tags"
+TAG_TEXT = ",".join(f"{key}={value}" for key, value in TAGS.items())
 
 
 def document(*statements: dict[str, Any]) -> str:
@@ -81,7 +85,7 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
         {
             "name": "airflow",
             "version": "1.35",
-            "vpcConfig": {"endpointPrivateAccess": True, "endpointPublicAccess": False, "clusterSecurityGroupId": "sg-eks"},
+            "vpcConfig": {"endpointPrivateAccess": True, "endpointPublicAccess": False},
             "enabledClusterLogTypes": ["api", "audit", "authenticator", "controllerManager", "scheduler"],
             "encryptionConfig": {"resources": ["secrets"], "provider": {"keyArn": KEY_ARN}},
             "accessConfig": {"authenticationMode": "API"},
@@ -145,9 +149,7 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
                 "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"encrypted": "true", "volumeType": "gp3"}}],
                 "vpcSecurityGroupIds": ["sg-eks", "sg-nodes"],
                 "networkInterfaces": [],
-                "tagSpecifications": [
-                    {"resourceType": kind, "tags": {"Owner": "x"}} for kind in ("instance", "volume", "network-interface")
-                ],
+                "tagSpecifications": [{"resourceType": kind, "tags": TAGS} for kind in ("instance", "volume", "network-interface")],
             },
         )
         for group in ("nodes", "spot")
@@ -338,6 +340,11 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
             "subjects": [{"kind": "ServiceAccount", "name": "airflow-scheduler", "namespace": "airflow"}],
         },
     ),
+    "chart": (
+        "kubernetes:helm.sh/v3:Release",
+        "autoscaler",
+        {"chart": "cluster-autoscaler", "namespace": "kube-system", "values": {"awsRegion": "us-west-2"}},
+    ),
     "scheduler": (
         "kubernetes:apps/v1:Deployment",
         "release",
@@ -389,7 +396,8 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
         "release",
         {
             "metadata": metadata(
-                "airflow", annotations={f"{BALANCER}type": "nlb", f"{BALANCER}internal": "true", f"{BALANCER}ssl-cert": "arn"}
+                "airflow",
+                annotations={f"{BALANCER}type": "nlb", f"{BALANCER}internal": "true", f"{BALANCER}ssl-cert": "arn", TAG_KEY: TAG_TEXT},
             ),
             "spec": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8"]},
         },
@@ -397,9 +405,11 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 """Logical name to type, parent and inputs."""
 
+OUTPUTS = {"cluster": {"vpcConfig": {"clusterSecurityGroupId": "sg-eks"}}}
+"""Logical name to what the provider answered."""
 SCHEDULER = "spec.template.spec"
 FIRST = f"{SCHEDULER}.containers.0"
-PUBLIC = {f"{BALANCER}type": "nlb"}
+PUBLIC = {f"{BALANCER}type": "nlb", TAG_KEY: TAG_TEXT}
 BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("eks-api-not-open", "cluster", "vpcConfig.endpointPublicAccess", REMOVED),
     (
@@ -515,6 +525,7 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("rbac-no-wildcards", "role", "rules.0.verbs", ["*"]),
     ("rbac-no-takeover", "role", "rules.0.resources", ["pods", "secrets"]),
     ("rbac-no-cluster-admin", "binding", "roleRef.name", "cluster-admin"),
+    ("rbac-not-for-default-account", "binding", "subjects.0.name", "default"),
     ("network-default-deny", "default-deny", "spec.policyTypes", ["Ingress"]),
     ("network-no-open-rule", "web-rule", "spec.ingress.0", {}),
     ("service-no-external-ips", "web", "spec.externalIPs", ["203.0.113.1"]),
@@ -544,6 +555,8 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("group-names-types", "spot", "instanceTypes", REMOVED),
     ("group-taint-spelling", "spot", "taints.0.effect", "NoSchedule"),
     ("group-spot-tainted", "spot", "taints", []),
+    ("pod-toleration-spelling", "scheduler", f"{SCHEDULER}.tolerations", [{"key": "spotInstance", "effect": "NO_SCHEDULE"}]),
+    ("autoscaler-knows-region", "chart", "values.awsRegion", REMOVED),
     ("image-fits-nodes", "image", "platforms", ["linux/arm64"]),
     ("logs-owned", "cluster-log", "", REMOVED),
     ("logs-owned", "database-log-postgresql", "", REMOVED),
@@ -560,15 +573,21 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("ecr-destroyable", "repository", "forceDelete", REMOVED),
     ("efs-one-target-a-zone", "files-target-b", "", REMOVED),
     ("nodes-reach-stores", "database-from-nodes", "referencedSecurityGroupId", "sg-eks"),
+    ("cost-tagged", "database", "tags.Owner", REMOVED),
+    ("cost-tagged", "spot-template", "tagSpecifications.0.tags", {"Owner": "x"}),
+    ("cost-tagged", "web", f"metadata.annotations.{TAG_KEY}", "Owner=x"),
 )
 """Policy, resource, path, value. A resource `+TYPE` is added; `+` replaces a text in the whole plan."""
 
 
 def plan() -> list[PlannedResource]:
     """The good stack."""
-    return [
-        PlannedResource(type=kind, name=name, inputs=copy.deepcopy(inputs), parent=parent) for name, (kind, parent, inputs) in GOOD.items()
-    ]
+    return [_planned(name, kind, parent, copy.deepcopy(inputs)) for name, (kind, parent, inputs) in GOOD.items()]
+
+
+def _planned(name: str, kind: str, parent: str, inputs: dict[str, Any]) -> PlannedResource:
+    tags = {"tags": dict(TAGS)} if kind.startswith("aws:") and kind not in UNTAGGABLE else {}
+    return PlannedResource(type=kind, name=name, inputs={**tags, **inputs}, parent=parent, outputs=OUTPUTS.get(name, {}))
 
 
 def broken(target: str, path: str, value: Any) -> list[PlannedResource]:
@@ -579,10 +598,7 @@ def broken(target: str, path: str, value: Any) -> list[PlannedResource]:
             default=lambda unknown: "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
         )
         good = json.loads(text.replace("verify-full", value))
-        return [
-            PlannedResource(type=kind, name=name, inputs=inputs, parent=parent)
-            for name, (kind, parent, inputs) in zip(GOOD, good, strict=True)
-        ]
+        return [_planned(name, kind, parent, inputs) for name, (kind, parent, inputs) in zip(GOOD, good, strict=True)]
     if target.startswith("+"):
         return [*plan(), PlannedResource(type=target[1:], name="added", inputs={path: value})]
     if not path:

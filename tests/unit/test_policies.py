@@ -15,7 +15,7 @@ from policies.check import POLICIES, catalogue, check, examine, judged, render
 from policies.exceptions import EXCEPTIONS
 from policies.rules import Plan, every, some
 from tests.conftest import PROJECT
-from tests.unit.policy_examples import BAD, GOOD, SECRET, broken, plan
+from tests.unit.policy_examples import BAD, GOOD, SECRET, TAGS, broken, plan
 
 
 def test_the_good_stack_has_no_finding_in_production():
@@ -57,7 +57,7 @@ CITED = (
     "CKV2_AWS_60 CKV_AWS_42 CKV_AWS_184 CKV_AWS_329 CKV_AWS_330 CKV_AWS_51 CKV_AWS_163 CKV_AWS_136 CKV_AWS_23 CKV_AWS_24 "
     "CKV_AWS_382 CKV2_AWS_12 AWS-0178 CKV_AWS_158 CKV_AWS_338 CKV_AWS_66 CKV_AWS_149 CKV_AWS_63 CKV_AWS_355 CKV_AWS_2 CKV_AWS_376 "
     "CKV_AWS_91 CKV_AWS_131 CKV_AWS_150 KSV-0108 CKV_K8S_16 CKV_K8S_6 CKV_K8S_31 CKV_K8S_37 CKV_K8S_28 CKV_K8S_22 CKV_K8S_10 "
-    "CKV_K8S_11 CKV_K8S_8 CKV_K8S_9 CKV_K8S_14 CKV_K8S_43 CKV_K8S_21 CKV_K8S_35 CKV_K8S_38 CKV_K8S_41 CKV_K8S_49 CIS-4.3.2 "
+    "CKV_K8S_11 CKV_K8S_8 CKV_K8S_9 CKV_K8S_14 CKV_K8S_43 CKV_K8S_21 CKV_K8S_35 CKV_K8S_38 CKV_K8S_41 CKV_K8S_42 CKV_K8S_49 CIS-4.3.2 "
     "KSV-0109 KSV-0115"
 )
 
@@ -192,7 +192,7 @@ def test_groups_that_pulumi_eks_itself_creates_may_keep_its_text():
     own = PlannedResource(
         type="aws:ec2/securityGroup:SecurityGroup",
         name="airflow-nodeSecurityGroup",
-        inputs={"description": "Managed by Pulumi"},
+        inputs={"description": "Managed by Pulumi", "tags": TAGS},
         parent="airflow",
     )
     component = PlannedResource(type="eks:index:Cluster", name="airflow")
