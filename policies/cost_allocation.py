@@ -26,7 +26,7 @@ WANTED = (*KEYS, *COMPONENT_KEYS)
 @policy("cost-tagged", RESOURCE, "", "what it costs is nobody's on the bill", "give it component_tags(...) of the stack's tags")
 def _(it: Subject) -> Verdict:
     type_ = it.resource.type if it.resource else ""
-    found = []
+    found: list[str] = []
     if type_.startswith("aws:") and type_ not in UNTAGGABLE:
         found += _lacking("tags", it.at("tags"))
     if type_ == LAUNCH_TEMPLATE:
