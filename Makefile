@@ -17,7 +17,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: docs discard lint-dags help up preview cost report policy refresh down status nodes run-example password env check format unit engine e2e test
+.PHONY: promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example password env check format unit engine e2e test
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -47,6 +47,9 @@ nodes: $(READY) ## nodes and pods by lifecycle
 	@$(OPERATE) nodes
 run-example: $(READY) ## run example_bash_operator; succeeds only if every task ran on a Spot node
 	@$(OPERATE) run-example
+
+promote: $(READY) ## move what runs in FROM=dev to TO=staging, in the Pulumi backend of the shell; YES=1 asks nobody
+	@$(BIN)/python -m operations.promotion --from "$(FROM)" --to "$(TO)" --digest "$(DIGEST)" $(if $(YES),--yes)
 
 lint-dags: $(READY) ## name each task of DAGS=dags that would not survive losing its Spot node
 	@$(BIN)/python -m operations.dag_lint $(DAGS)

@@ -19,8 +19,10 @@ from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs
 from components.settings import Settings
 from components.spot_node_group import spot_node_groups
+from components.stack_cost import StackCost
 
 settings = Settings.load(pulumi.Config())
+cost = StackCost(settings.region, settings.budget.monthly_usd)  # of all that follows, which waits until it is within the budget
 tags = cost_tags(settings)
 placed: dict = {"region": settings.region, "tags": tags}
 key = EncryptionKey("airflow", EncryptionKeyArgs(**placed))
@@ -38,17 +40,9 @@ image = AirflowImage("airflow", AirflowImageArgs(**vars(settings.image), **store
 database = AirflowDatabase("metadata", AirflowDatabaseArgs(**vars(settings.database), **data, **stored))
 storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, **stored), on_cluster)
 ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), cluster_name=cluster.name, **placed), on_nodes)
-airflow_args = AirflowReleaseArgs(
-    **vars(settings.airflow),
-    image=image.uri,
-    database=database.connection,
-    volumes=storage.volumes,
-    deployment=settings.cluster.name,
-    web_allowed_cidrs=settings.web.allowed_cidrs,
-    web_certificate_arn=settings.web.certificate_arn,
-    web_port=settings.web.port,
-    tags=tags,
-)
+wired: dict = {"image": image.uri, "database": database.connection, "volumes": storage.volumes, "deployment": settings.cluster.name}
+web: dict = {"web_allowed_cidrs": settings.web.allowed_cidrs, "web_certificate_arn": settings.web.certificate_arn}
+airflow_args = AirflowReleaseArgs(**vars(settings.airflow), **wired, **web, web_port=settings.web.port, tags=tags)
 airflow = AirflowRelease("airflow", airflow_args, on_nodes)
 
 pulumi.export("web_ui_url", airflow.web_ui_url)
@@ -56,5 +50,8 @@ pulumi.export("admin_user", airflow.admin_user)
 pulumi.export("admin_password", airflow.admin_password)
 pulumi.export("namespace", airflow.namespace)
 pulumi.export("image", image.uri)
+pulumi.export("versions", {"airflow": settings.airflow.version, "kubernetes": settings.cluster.kubernetes_version})
 pulumi.export("kubeconfig", cluster.kubeconfig)
 pulumi.export("cost_tags", tags)
+pulumi.export("cost_per_day", cost.per_day)
+pulumi.export("cost_table", cost.table)

@@ -17,6 +17,8 @@ SECRETS = f"{HOME}/secrets"
 DATABASE_TRUST_STORE = f"{HOME}/database-ca.pem"
 """In the image, from docker/Dockerfile: the authorities that RDS servers have their certificates from."""
 POD_TEMPLATE_FILE = "pod_template_file.yaml"
+ON_DEMAND_TEMPLATE_FILE = "on_demand.yaml"
+"""What `on_demand()` in docker/airflow_on_eks names."""
 API_PORT = 8080
 SCHEDULER_HEALTH_PORT = 8974
 TRIGGERER_LOG_PORT = 8794
@@ -36,6 +38,8 @@ class AirflowOptions:
     """Unique name of this Airflow: a token signed by another one is refused."""
     task_retries: int
     task_retry_delay_seconds: int
+    task_timeout_minutes: int
+    interruption_retries: int
     worker_pods_creation_batch_size: int
     secure_cookies: bool
     """True behind TLS; over plain HTTP browsers would drop the session."""
@@ -55,17 +59,20 @@ def airflow_config(options: AirflowOptions) -> dict[str, str]:
         "triggerer": {"triggerer_health_check_threshold": 60},
         "workers": _workers(),
     }
-    variables = {
+    variables: dict[str, object] = {
         "AIRFLOW_HOME": HOME,
         # an existing empty file: where none is, Airflow writes one, and the root file system is read-only
         "AIRFLOW_CONFIG": "/dev/null",
         # the entrypoint's wait for the database starts Airflow's command line once more; Jobs and probes cover it
         "CONNECTION_CHECK_MAX_COUNT": "0",
+        # read by docker/airflow_local_settings.py and docker/plugins/interruptions.py
+        "AIRFLOW_ON_EKS_TASK_TIMEOUT_MINUTES": options.task_timeout_minutes,
+        "AIRFLOW_ON_EKS_INTERRUPTION_RETRIES": options.interruption_retries,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
     keys = {f"AIRFLOW__{section}__{key}".upper(): value for section, values in sections.items() for key, value in values.items()}
-    return variables | {key: str(value) for key, value in keys.items()}
+    return {key: str(value) for key, value in (variables | keys).items()}
 
 
 def _core(options: AirflowOptions) -> dict[str, object]:

@@ -20,12 +20,12 @@ import yaml
 
 from components import airflow_objects as objects
 from components import pod_security, web_ui
-from components.airflow_config import API_PORT, API_SERVICE, POD_TEMPLATE_FILE, AirflowOptions, airflow_config
+from components.airflow_config import API_PORT, API_SERVICE, ON_DEMAND_TEMPLATE_FILE, POD_TEMPLATE_FILE, AirflowOptions, airflow_config
 from components.airflow_database import DatabaseConnection
 from components.cost_tags import component_tags
 from components.efs_storage import SharedVolumes
 from components.settings import ReplicaSettings
-from components.worker_pod import WorkerPod, worker_pod
+from components.worker_pod import WorkerPod, on_demand_pod, worker_pod
 
 NAMESPACE = "airflow"
 RELEASE = "airflow"
@@ -57,6 +57,8 @@ class AirflowReleaseArgs:
     admin_email: str
     task_retries: int
     task_retry_delay_seconds: int
+    task_timeout_minutes: int
+    interruption_retries: int
     worker_grace_period_seconds: int
     worker_pods_creation_batch_size: int
     worker_cpu: str
@@ -107,7 +109,7 @@ class AirflowRelease(pulumi.ComponentResource):
             k8s.core.v1.ConfigMap(
                 f"{name}-worker-pod",
                 metadata=self._metadata(objects.POD_TEMPLATE_MAP),
-                data={POD_TEMPLATE_FILE: pulumi.Output.from_input(args.image).apply(self._worker_template)},
+                data=pulumi.Output.from_input(args.image).apply(self._worker_templates),
                 opts=self._child,
             ),
         ]
@@ -153,6 +155,8 @@ class AirflowRelease(pulumi.ComponentResource):
             deployment=args.deployment,
             task_retries=args.task_retries,
             task_retry_delay_seconds=args.task_retry_delay_seconds,
+            task_timeout_minutes=args.task_timeout_minutes,
+            interruption_retries=args.interruption_retries,
             worker_pods_creation_batch_size=args.worker_pods_creation_batch_size,
             secure_cookies=bool(args.web_certificate_arn),
         )
@@ -172,7 +176,7 @@ class AirflowRelease(pulumi.ComponentResource):
             "admin-password": admin_password,
         }
 
-    def _worker_template(self, image: str) -> str:
+    def _worker_templates(self, image: str) -> dict[str, str]:
         args = self._args
         worker = WorkerPod(
             release=RELEASE,
@@ -184,7 +188,8 @@ class AirflowRelease(pulumi.ComponentResource):
             memory=args.worker_memory,
             grace_period_seconds=args.worker_grace_period_seconds,
         )
-        return yaml.safe_dump(worker_pod(worker), sort_keys=False)
+        pods = {POD_TEMPLATE_FILE: worker_pod(worker), ON_DEMAND_TEMPLATE_FILE: on_demand_pod(worker)}
+        return {file: yaml.safe_dump(pod, sort_keys=False) for file, pod in pods.items()}
 
     def _given_manifests(self) -> Iterator[pulumi.Resource]:
         for file in sorted(MANIFESTS.glob("*.yaml")):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,10 @@ from components.planned import PlannedResource
 ZONES = 3
 """Zones of a network that is not part of the plan."""
 CANDIDATES = 3
+NO_BUDGET = 0
+"""Of `budget.monthlyUsd`: nothing is compared."""
+BUDGET_SETTING = "(setting budget.monthlyUsd)"
+"""In every message about a plan that is too dear."""
 SUBNET = "aws:ec2/subnet:Subnet"
 
 
@@ -90,6 +95,13 @@ class CostEstimate:
         """Sources that the items and the Spot pools refer to."""
         used = " ".join(line for item in self.items for line in item.basis) + " ".join(pool.source for pool in self.pools)
         return tuple(f"[{key}] {source}" for key, source in SOURCES.items() if f"[{key}]" in used)
+
+    @property
+    def price_dates(self) -> tuple[str, ...]:
+        """The oldest and the newest date of the prices that were used; a source without a date counts for neither."""
+        said = " ".join([*self.sources, *(line for item in self.items for line in item.basis), *(pool.date for pool in self.pools)])
+        dates = sorted(re.findall(r"\b20\d\d-\d\d-\d\d\b", said))
+        return (dates[0], dates[-1]) if dates else ()
 
     def share(self, item: Item) -> Decimal:
         """Percent of the known total."""
@@ -167,7 +179,7 @@ def over_budget(costs: CostEstimate, monthly_usd: Decimal | int | float | str) -
     least = "" if costs.total.complete else "at least "
     return (
         f"the plan costs {least}{costs.total.cents('month'):,} {CURRENCY} a month in {costs.prices.region}, "
-        f"{Money(costs.total.usd - budget).cents('month'):,} more than the budget of {budget:,.2f} (setting budget.monthlyUsd). "
+        f"{Money(costs.total.usd - budget).cents('month'):,} more than the budget of {budget:,.2f} {BUDGET_SETTING}. "
         f"Largest: {named}. With every node group at its maximum it would be {costs.at_max.total.text('month')}"
     )
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from components.cost_comparison import MwaaComparison, Row
 from components.cost_estimate import CostEstimate
 from components.cost_free import USE_NOT_PRICED
 from components.cost_items import Item
-from components.cost_money import HOURS, HOURS_PER_MONTH, Money
+from components.cost_money import CENT, HOURS, HOURS_PER_MONTH, Money
 from components.cost_prices import CURRENCY, SOURCES
 
 WIDTH = 120
+TITLE = "What this plan costs"
+"""How the table begins."""
 LABEL = 30
 QUANTITY = 29
 FIGURES = (9, 8, 10, 9, 8, 10, 7)
@@ -48,6 +51,7 @@ def as_data(costs: CostEstimate) -> dict[str, Any]:
         "at_maximum": {"with_spot": _figure(peak.total, "day"), "on_demand": _figure(peak.on_demand, "day")},
         "per_month": {"with_spot": _figure(costs.total, "month"), "on_demand": _figure(costs.on_demand, "month")},
         "prices": costs.prices.origin,
+        "price_dates": list(costs.price_dates),
         "items": [_item(item, costs) for item in costs.items],
         "spot": [
             {
@@ -65,6 +69,11 @@ def as_data(costs: CostEstimate) -> dict[str, Any]:
         "assumptions": list(costs.assumptions.lines()),
         "sources": list(costs.sources),
     }
+
+
+def day(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The totals of a day in what `as_data` made, and what is needed to read them."""
+    return {key: data[key] for key in ("with_spot", "on_demand", "saving", "currency", "region", "at_least", "prices", "price_dates")}
 
 
 def comparison(rows: Sequence[Row], first: str, second: str) -> str:
@@ -103,7 +112,7 @@ def mwaa(found: MwaaComparison) -> str:
 def _head(costs: CostEstimate) -> list[str]:
     scope = f"{HOURS_PER_MONTH} hours a month, before tax and discounts"
     return [
-        f"What this plan costs in {costs.prices.region}, in {CURRENCY}; {scope}",
+        f"{TITLE} in {costs.prices.region}, in {CURRENCY}; {scope}",
         f"Prices: {costs.prices.origin}",
         "",
         f"{'':{LABEL + QUANTITY}}{'as planned':>{sum(FIGURES[:3])}}{'all On-Demand':>{sum(FIGURES[3:6])}}",
@@ -186,8 +195,10 @@ def _cut(text: str, width: int) -> str:
 
 
 def _figure(money: Money, period: str) -> float | None:
-    cents = money.cents(period)
-    return None if cents is None else float(cents)
+    if money.unknown:
+        return None
+    places = Decimal("0.000001") if period == "hour" else CENT
+    return float(money.per(period).quantize(places, ROUND_HALF_UP))
 
 
 def _item(item: Item, costs: CostEstimate) -> dict[str, Any]:

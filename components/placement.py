@@ -16,6 +16,7 @@ from components.planned_values import known, readable_plan
 
 Fallback = Literal["none", "on-demand"]
 SELECT_CORE = "give it nodeSelector lifecycle: OnDemand and no toleration of the Spot taint"
+SELECT_ON_DEMAND = "require node affinity lifecycle In [OnDemand] in its template"
 SELECT_SPOT = "require node affinity lifecycle In [Ec2Spot] in its template"
 
 
@@ -115,19 +116,22 @@ def _pod_problems(pod: Pod, placements: list[Placement], fallback: Fallback) -> 
     if not placements:
         return []
     found = []
-    home = [placement for placement in placements if placement.group.spot is pod.worker]
+    wants_spot = pod.worker and not pod.pinned
+    home = [placement for placement in placements if placement.group.spot is wants_spot]
     if not any(placement.possible for placement in (home if pod.worker else placements)):
-        kind = "Spot node group" if pod.worker else "node group"
+        kind = "Spot node group" if wants_spot else "On-Demand node group" if pod.worker else "node group"
         reasons = "; ".join(
             f"{placement.group.name}: {', '.join(placement.obstacles)}" for placement in (home if pod.worker else placements)
         )
         found.append(f"{pod.name} fits no {kind} and would stay pending ({reasons or 'there is none'})")
     for placement in placements:
         group = placement.group
-        if not placement.possible or group.spot is pod.worker:
+        if not placement.possible or group.spot is wants_spot:
             continue
         why = _why_possible(pod, group)
-        if not pod.worker:
+        if pod.pinned:
+            found.append(f"{pod.name} could land on Spot group {group.name}: {why}. on_demand() promises no reclaim: {SELECT_ON_DEMAND}")
+        elif not pod.worker:
             found.append(f"{pod.name} could land on Spot group {group.name}: {why}. A reclaim would stop it: {SELECT_CORE}")
         elif fallback == "none":
             found.append(f"{pod.name} could land on On-Demand group {group.name}: {why}. workers.fallback is none: {SELECT_SPOT}")

@@ -11,6 +11,7 @@ import yaml
 
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import at, known
+from components.worker_pod import PINNED_LABEL
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -91,6 +92,8 @@ class Pod:
     spec: Mapping[str, Any]
     worker: bool = False
     """Made by Airflow for a task; every other pod is core."""
+    pinned: bool = False
+    """A worker whose author chose On-Demand for it."""
     replicas: int = 0
     """How many run for good; 0 for jobs and tasks."""
     resource: PlannedResource | None = None
@@ -128,7 +131,10 @@ def planned_pods(plan: Iterable[PlannedResource]) -> list[Pod]:
                 pods.append(Pod(name=name, spec=spec, replicas=int(known(replicas, int | float, 1)), resource=resource))
         elif resource.type == CONFIG_MAP:
             for key, document in pod_templates(resource):
-                pods.append(Pod(name=f"worker pod ({key})", spec=known(document.get("spec"), Mapping, {}), worker=True, resource=resource))
+                labels = known(at(document, "metadata.labels", {}), Mapping, {})
+                pinned = PINNED_LABEL.items() <= labels.items()
+                spec = known(document.get("spec"), Mapping, {})
+                pods.append(Pod(name=f"worker pod ({key})", spec=spec, worker=True, pinned=pinned, resource=resource))
         elif resource.type == CHART_RELEASE and "autoscaler" in str(resource.inputs.get("chart")):
             values = known(resource.inputs.get("values"), Mapping, {})
             spec = {key: values[key] for key in ("nodeSelector", "tolerations", "affinity") if key in values}

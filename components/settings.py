@@ -138,6 +138,10 @@ class AirflowSettings:
     admin_email: str
     task_retries: int
     task_retry_delay_seconds: int
+    task_timeout_minutes: int
+    """Bound on a task that sets no execution_timeout."""
+    interruption_retries: int
+    """Tries that interruptions may use up on top of a task's own retries."""
     worker_grace_period_seconds: int
     worker_pods_creation_batch_size: int
     worker_cpu: str

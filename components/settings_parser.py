@@ -67,6 +67,14 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over` in place of its own, object by object."""
+    return dict(base) | {
+        key: merged(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+        for key, value in over.items()
+    }
+
+
 def keys(cls: type, prefix: str = "") -> list[str]:
     """Every setting of a section class, as `section.key`."""
     found: list[str] = []

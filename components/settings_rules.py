@@ -304,7 +304,7 @@ def image_is_pinned(image: kinds.ImageSettings, airflow: kinds.AirflowSettings) 
     tag = image.base.rpartition("/")[2].partition("@")[0].partition(":")[2]
     if not tag or tag.startswith("latest"):
         yield Problem(setting="image.base", value=image.base, rule="pin a tag: latest is another image tomorrow")
-    elif not tag.startswith(airflow.version):
+    elif image.digest is None and not tag.startswith(airflow.version):  # an image by digest is not built from any base
         rule = f"has another Airflow than airflow.version {airflow.version}"
         yield Problem(setting="image.base", value=image.base, rule=rule, way_out="change both together")
 
@@ -317,6 +317,8 @@ def airflow_is_sound(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
     yield from _matches("airflow.adminEmail", airflow.admin_email, r"[^@\s]+@[^@\s]+", "is no mail address")
     yield from _between("airflow.taskRetries", airflow.task_retries, 1, 100, "a reclaimed Spot node fails the try it was running")
     yield from _between("airflow.taskRetryDelaySeconds", airflow.task_retry_delay_seconds, 0, 86400)
+    yield from _between("airflow.taskTimeoutMinutes", airflow.task_timeout_minutes, 1, 10080, "what runs longer is better cut into pieces")
+    yield from _between("airflow.interruptionRetries", airflow.interruption_retries, 0, 100)
     grace = airflow.worker_grace_period_seconds
     yield from _between("airflow.workerGracePeriodSeconds", grace, 1, SPOT_NOTICE_ROOM, "AWS takes a Spot node 120 s after its notice")
     yield from _between("airflow.workerPodsCreationBatchSize", airflow.worker_pods_creation_batch_size, 1, 1024)

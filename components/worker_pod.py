@@ -1,4 +1,4 @@
-"""The pod that runs one task: on Spot nodes only, without a secret, ready to be taken away. Pure.
+"""The pod that runs one task: on Spot nodes unless its author pinned it, without a secret, ready to be taken away. Pure.
 
 Airflow's executor reads it as a template and adds name, labels and arguments; the container must be called `base`.
 """
@@ -10,10 +10,12 @@ from typing import Any
 
 from components import pod_security
 from components.airflow_config import LOGS, SHARED_DAGS
-from components.spot_pools import LIFECYCLE_LABEL, SPOT_LIFECYCLE, TAINT_KEY, TAINT_VALUE
+from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE, SPOT_LIFECYCLE, TAINT_KEY, TAINT_VALUE
 
 CONTAINER = "base"
 SERVICE_ACCOUNT = "airflow-worker"
+PINNED_LABEL = {"airflow-on-eks/capacity": "on-demand"}
+"""Of the pods of tasks with `executor_config=on_demand()`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +32,16 @@ class WorkerPod:
     grace_period_seconds: int
 
 
+def on_demand_pod(worker: WorkerPod) -> dict[str, Any]:
+    """Manifest of the pod template of tasks that must not be interrupted."""
+    pod = worker_pod(worker)
+    pod["metadata"]["labels"] |= PINNED_LABEL
+    pod["spec"]["affinity"] = _only(ON_DEMAND_LIFECYCLE)
+    return pod
+
+
 def worker_pod(worker: WorkerPod) -> dict[str, Any]:
-    """Manifest of the pod template."""
+    """Manifest of the pod template of every other task."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -51,7 +61,7 @@ def worker_pod(worker: WorkerPod) -> dict[str, Any]:
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": worker.grace_period_seconds,
             "securityContext": pod_security.POD,
-            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_spot_only()]}}},
+            "affinity": _only(SPOT_LIFECYCLE),
             # no effect named: whichever effect the node group's taint has
             "tolerations": [
                 {"key": TAINT_KEY, "operator": "Equal", "value": TAINT_VALUE},
@@ -67,8 +77,9 @@ def worker_pod(worker: WorkerPod) -> dict[str, Any]:
     }
 
 
-def _spot_only() -> dict[str, Any]:
-    return {"matchExpressions": [{"key": LIFECYCLE_LABEL, "operator": "In", "values": [SPOT_LIFECYCLE]}]}
+def _only(lifecycle: str) -> dict[str, Any]:
+    term = {"matchExpressions": [{"key": LIFECYCLE_LABEL, "operator": "In", "values": [lifecycle]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
 
 
 def _container(worker: WorkerPod) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from pulumi import automation as auto
 
 from components import cost_report
 from embedded import cloud as clouds
+from embedded import plan as plans
 from embedded import toolchain
 from embedded.cloud import DATABASE_PORT, Cloud, CloudError
 from embedded.engine import Progress, engine_environment, open_stack
 from embedded.machine import Stopwatch, memory_bytes, require
-from embedded.plan import StackPlan, workspace_settings
+from embedded.plan import StackPlan
 from embedded.processes import running, stop
 from embedded.toolchain import ToolError
-from operations.resource_graph import GraphResource, read_saved_plan
 from policies.check import render
 
 DEFAULT_STACK = "local"
@@ -78,13 +78,18 @@ def _outputs(stack: auto.Stack) -> dict[str, Any]:
 
 
 def up(arguments: argparse.Namespace) -> int:
-    """Prepare what is missing, start the cloud, deploy the stack, say how to use it."""
+    """Prepare what is missing, start the cloud, deploy the stack unless its plan is too dear or misplaced, say how to use it."""
     require()
     watch = Stopwatch()
     _prepare(watch)
     with watch.stage("embedded cloud"):
         cloud = _started()
         stack = open_stack(cloud, arguments.stack)
+    with watch.stage("plan, its price and its placement"):
+        review = plans.preview(cloud, stack, Progress(preview=True, quiet=True)).review()
+    if not review.deployable:
+        raise CloudError(f"the plan was not deployed, and nothing was changed:\n{review.verdict()}")
+    print(cost_report.table(review.costs) + "\n", flush=True)
     progress = Progress()
     with watch.stage(f"deploy stack '{arguments.stack}'"):
         stack.up(on_event=progress, suppress_progress=True)
@@ -93,7 +98,7 @@ def up(arguments: argparse.Namespace) -> int:
         answer.read()
     changed = {name: number for name, number in sorted(progress.counts.items()) if name != "same"}
     print("\nresources: " + (", ".join(f"{number} {name}" for name, number in changed.items()) or "nothing changed"))
-    print(StackPlan(resources=progress.plan, settings=workspace_settings(cloud, arguments.stack)).review().verdict())
+    print(review.verdict())
     print(watch.table())
     for urn, seconds in progress.seconds.items():
         if urn.endswith("Deployment::airflow-api-server") and seconds > 1:
@@ -117,13 +122,7 @@ def _plan(stack: str, progress: Progress, *, graph: bool = False) -> Iterator[St
     assert cloud is not None
     try:
         _services(cloud)
-        saved = cloud.path("pulumi") / "plan.json" if graph else None
-        open_stack(cloud, stack).preview(on_event=progress, suppress_progress=True, plan=str(saved) if saved else None)
-        resources: tuple[GraphResource, ...] = ()
-        if saved:
-            resources = read_saved_plan(json.loads(saved.read_text()))
-            saved.unlink()
-        yield StackPlan(resources=progress.plan, settings=workspace_settings(cloud, stack), graph=resources)
+        yield plans.preview(cloud, open_stack(cloud, stack), progress, graph=graph)
     finally:
         if temporary:
             _stop_everything(cloud)

@@ -20,7 +20,10 @@ import yaml
 from pulumi import automation as auto
 from pulumi.automation import events
 
+from components import cost_report
+from components.cost_estimate import BUDGET_SETTING
 from components.planned import PlannedResource
+from components.settings_parser import merged
 from embedded import toolchain
 from embedded.cloud import PROJECT, Cloud, CloudError
 from embedded.processes import start_time
@@ -84,14 +87,6 @@ def _forget_dead_locks(cloud: Cloud) -> None:
             file.unlink()
 
 
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over` in place of its own, object by object."""
-    return base | {
-        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in over.items()
-    }
-
-
 def open_stack(cloud: Cloud, stack: str, *, program: Program = run_program, settings: dict[str, Any] | None = None) -> auto.Stack:
     """The stack, made if it is new.
 
@@ -132,6 +127,10 @@ class Progress:
         self.seconds: dict[str, float] = {}
         """How long each finished resource took, by URN."""
         self.messages: list[str] = []
+        self.exports: dict[str, Any] = {}
+        """What the program exported, as far as it was known: also in a preview, of which the engine keeps no outputs."""
+        self.over_budget = False
+        """Whether the program refused its own plan, which was then shown whole and not carried out."""
         self._planned: dict[str, PlannedResource] = {}
         self._started: dict[str, float] = {}
         self._begin = time.monotonic()
@@ -151,14 +150,22 @@ class Progress:
             if self._preview:
                 self._finished(metadata)
         elif event.res_outputs_event:
-            self._plan(event.res_outputs_event.metadata)
+            metadata = event.res_outputs_event.metadata
+            if metadata.type == "pulumi:pulumi:Stack" and metadata.new:
+                self.exports = dict(metadata.new.outputs or {})
+            self._plan(metadata)
             if not self._preview:
-                self._finished(event.res_outputs_event.metadata)
+                self._finished(metadata)
         elif event.res_op_failed_event:
             metadata = event.res_op_failed_event.metadata
             self._print(f"  FAILED   {_short(metadata.urn)}")
         elif event.diagnostic_event:
             message = event.diagnostic_event.message.strip()
+            if message.startswith(cost_report.TITLE):
+                return  # a person reads the table at the end, with the review of the plan
+            self.over_budget |= BUDGET_SETTING in message
+            if self._preview and BUDGET_SETTING in message:
+                return  # and the verdict
             if message and event.diagnostic_event.severity in ("warning", "error", "info#err", "info"):
                 self.messages.append(message)
                 self._print(f"  {event.diagnostic_event.severity}: {message}")

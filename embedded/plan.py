@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from pulumi import automation as auto
 
-from components import settings_parser
 from components.placement_plan import Pod
 from components.planned import PlannedResource
 from components.settings import Settings
 from embedded.cloud import PROJECT, Cloud
-from embedded.engine import PROJECT_NAME, merged
+from embedded.engine import Progress
+from operations import stack_file
 from operations.plan_review import Review, hidden_worker, review
-from operations.resource_graph import GraphResource
+from operations.resource_graph import GraphResource, read_saved_plan
 from policies.check import Report, examine
 
 
@@ -47,6 +49,31 @@ class StackPlan:
         return examine(self.resources, environment=self.settings.environment, more_pods=self._more_pods)
 
 
+def preview(cloud: Cloud, stack: auto.Stack, progress: Progress, *, graph: bool = False) -> StackPlan:
+    """Let the engine plan an opened stack; the program itself fails a preview over its budget, which this gives back all the same.
+
+    Args:
+        cloud: the embedded cloud that the stack was opened on.
+        stack: what `open_stack` gave.
+        progress: receives the engine's events.
+        graph: whether to have the resources' dependencies too. The engine saves none of a preview that fails.
+
+    Raises:
+        CommandError: the engine or the program stopped for any other reason.
+    """
+    saved = cloud.path("pulumi") / "plan.json"
+    try:
+        stack.preview(on_event=progress, suppress_progress=True, plan=str(saved) if graph else None)
+    except auto.CommandError:
+        if not progress.over_budget:
+            raise
+    resources: tuple[GraphResource, ...] = ()
+    if saved.exists():
+        resources = read_saved_plan(json.loads(saved.read_text()))
+        saved.unlink()
+    return StackPlan(resources=progress.plan, settings=workspace_settings(cloud, stack.name), graph=resources)
+
+
 def workspace_settings(cloud: Cloud, stack: str) -> Settings:
     """The settings of a stack that `open_stack` opened, for use after the program itself has checked them."""
     declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
@@ -56,10 +83,7 @@ def workspace_settings(cloud: Cloud, stack: str) -> Settings:
 
 def settings_from(declared: dict[str, Any], given: dict[str, Any], *, stack: str) -> Settings:
     """Settings from the declarations of Pulumi.yaml and the `config` of a stack file, which stands above the defaults."""
-    prefix = f"{PROJECT_NAME}:"
-    defaults = settings_parser.nested({key: entry["default"] for key, entry in declared.items()})
-    own = settings_parser.nested({key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)})
-    parsed, problems = settings_parser.parse(Settings, merged(defaults, own), fixed={"region": given["aws:region"], "stack": stack})
+    parsed, problems = stack_file.parsed(declared, given, stack=stack)
     if problems:
         raise ValueError("; ".join(map(str, problems)))
     return Settings(**parsed)

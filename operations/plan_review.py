@@ -6,15 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from components import airflow_objects, cost_report, placement
-from components.cost_estimate import CostEstimate, estimate, over_budget
+from components.cost_estimate import NO_BUDGET, CostEstimate, estimate, over_budget
 from components.cost_prices import SHAPES, dated_prices
 from components.placement_plan import Machine, Pod, planned_pods
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import readable_plan
 from components.worker_pod import WorkerPod, worker_pod
 
-NO_BUDGET = 0
-"""Of `budget.monthlyUsd`: nothing is compared."""
 MAX_PODS = {2: 29, 4: 58}
 """vCPUs of a shape to the pods its network interfaces carry (awslabs/amazon-eks-ami eni-max-pods.txt)."""
 OTHER_MAX_PODS = {"m4.large": 20, "t3.large": 35}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from embedded import cloud as clouds
 from embedded.cloud import PROJECT, Cloud
-from operations.airflow_api import AirflowApi
+from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment, find
 
 HOME = PROJECT / ".embedded-e2e"
@@ -96,3 +97,20 @@ def screenshots() -> Path:
     folder = PROJECT / "tests" / "e2e" / "screenshots"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def run_dag(airflow: AirflowApi, dag_id: str, conf: dict[str, object] | None = None, seconds: float = 600) -> tuple[str, str]:
+    """Trigger a DAG and wait for its end: run id and state."""
+    airflow.wait_for_dag(dag_id)
+    run_id = airflow.trigger(dag_id, conf)
+    deadline = time.monotonic() + seconds
+    while (state := airflow.run_state(dag_id, run_id)) not in FINISHED and time.monotonic() < deadline:
+        time.sleep(2)
+    return run_id, state
+
+
+def efs_folder(cloud: Cloud, purpose: str) -> Path:
+    """The access point's folder as the file system has it on this machine."""
+    found = [path for path in cloud.path("efs").glob(f"*/{purpose}*") if path.is_dir()]
+    assert len(found) == 1, found
+    return found[0]

@@ -19,18 +19,9 @@ from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch, lifecycles
 from tests.browser import browser
-from tests.e2e.conftest import HOME, Commands
+from tests.e2e.conftest import HOME, Commands, efs_folder, run_dag
 
 WORKERS = 100
-
-
-def _run(airflow: AirflowApi, dag_id: str, conf: dict[str, object] | None = None, seconds: float = 600) -> tuple[str, str]:
-    airflow.wait_for_dag(dag_id)
-    run_id = airflow.trigger(dag_id, conf)
-    deadline = time.monotonic() + seconds
-    while (state := airflow.run_state(dag_id, run_id)) not in FINISHED and time.monotonic() < deadline:
-        time.sleep(2)
-    return run_id, state
 
 
 def test_c1_one_command_deploys_the_stack_and_says_how_to_use_it(
@@ -74,7 +65,7 @@ def test_nodes_shows_pods_by_lifecycle(commands: Commands, deployment: Deploymen
 
 
 def test_logs_are_readable_after_the_worker_pod_is_gone(airflow: AirflowApi, deployment: Deployment) -> None:
-    run_id, state = _run(airflow, "example_bash_operator")
+    run_id, state = run_dag(airflow, "example_bash_operator")
     assert state == "success"
     task = next(task for task in airflow.task_instances("example_bash_operator", run_id) if task["task_id"] == "runme_0")
     deadline = time.monotonic() + 60
@@ -92,34 +83,27 @@ def _worker_pods(api: client.CoreV1Api, namespace: str, run_id: str) -> list[str
 
 
 def test_b7_both_dag_bundles_are_listed_and_a_file_dropped_in_efs_becomes_a_dag(airflow: AirflowApi, cloud: Cloud) -> None:
-    folder = _efs_folder(cloud, "dags")
+    folder = efs_folder(cloud, "dags")
     dropped = folder / "dropped_in.py"
     dropped.write_text(
         "from airflow.sdk import dag, task\n\n\n@dag(schedule=None)\ndef dropped_in():\n    @task\n    def hello():\n"
         "        print('hello from the shared folder')\n\n    hello()\n\n\ndropped_in()\n"
     )
-    run_id, state = _run(airflow, "dropped_in", seconds=180)
+    run_id, state = run_dag(airflow, "dropped_in", seconds=180)
     assert state == "success"
     assert "hello from the shared folder" in airflow.log("dropped_in", run_id, "hello")
     bundles = {dag["bundle_name"] for dag in airflow.call("GET", "/dags")["dags"]}
     assert len(bundles) == 2, f"the image's DAGs and the shared folder's, got {bundles}"
 
 
-def _efs_folder(cloud: Cloud, purpose: str) -> Path:
-    """The access point's folder as the file system has it on this machine."""
-    found = [path for path in cloud.path("efs").glob(f"*/{purpose}*") if path.is_dir()]
-    assert len(found) == 1, found
-    return found[0]
-
-
 def test_a18_a19_the_checkpoint_dag_finishes_and_leaves_its_pieces(airflow: AirflowApi) -> None:
-    _, state = _run(airflow, "spot_checkpoint", {"pieces": 3, "seconds_per_piece": 1})
+    _, state = run_dag(airflow, "spot_checkpoint", {"pieces": 3, "seconds_per_piece": 1})
     assert state == "success"
 
 
 def test_fan_out_maps_its_tasks_onto_spot_nodes(airflow: AirflowApi, deployment: Deployment) -> None:
     with WorkerWatch(deployment) as watch:
-        run_id, state = _run(airflow, "spot_fan_out", {"tasks": 8, "seconds": 1})
+        run_id, state = run_dag(airflow, "spot_fan_out", {"tasks": 8, "seconds": 1})
     assert state == "success"
     mapped = [task for task in airflow.task_instances("spot_fan_out", run_id) if task["map_index"] >= 0]
     assert len(mapped) == 8

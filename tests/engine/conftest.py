@@ -13,10 +13,11 @@ import boto3
 import pytest
 from pulumi import automation as auto
 
+from components.settings_parser import merged
 from embedded import cloud as clouds
 from embedded.__main__ import _services, _stop_everything
 from embedded.cloud import PROJECT, Cloud
-from embedded.engine import Program, Progress, merged, open_stack, run_program
+from embedded.engine import Program, Progress, open_stack, run_program
 
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
 """Simulated nodes run no image, so none is built."""

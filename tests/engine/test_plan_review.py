@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pulumi import automation as auto
 
+from components import cost_report
 from embedded.engine import Progress, shipped_stacks
-from embedded.plan import StackPlan, workspace_settings
+from embedded.plan import StackPlan, preview
 from policies.check import render
 from tests.engine.conftest import Engine
 
 
 def planned(engine: Engine, name: str, settings: dict[str, Any] | None = None) -> StackPlan:
-    progress = Progress(preview=True, quiet=True)
-    engine.stack(name, settings=settings).preview(on_event=progress, suppress_progress=True)
-    return StackPlan(resources=progress.plan, settings=workspace_settings(engine.cloud, name))
+    return preview(engine.cloud, engine.stack(name, settings=settings), Progress(preview=True, quiet=True))
+
+
+def comparable(table: dict[str, Any]) -> dict[str, Any]:
+    """All of an exported table, in an order of its own; free children of pulumi-eks, which the program does not see, left out."""
+    items = sorted(({**item, "resources": sorted(item["resources"])} for item in table["items"]), key=lambda item: item["label"])
+    return {**table, "items": items, "not_priced": table["not_priced"].keys()}
 
 
 @pytest.mark.parametrize("name", shipped_stacks())
 def test_every_shipped_stack_is_priced_and_placed(engine: Engine, name: str) -> None:
-    plan = planned(engine, name)
+    progress = Progress(preview=True, quiet=True)
+    plan = preview(engine.cloud, engine.stack(name), progress)
     review = plan.review()
+    assert comparable(progress.exports["cost_table"]) == comparable(cost_report.as_data(review.costs)), "the program knows its price"
     assert [resource.type for resource in review.costs.unlisted] == [], "every type of the plan has a price, or a reason for having none"
     assert review.costs.total.complete, "every price of a shipped stack is known"
     assert review.proof.problems == ()
@@ -32,6 +40,16 @@ def test_every_shipped_stack_is_priced_and_placed(engine: Engine, name: str) -> 
     priced = sum(len(item.resources) for item in review.costs.items)
     print(f"\n{name}: {len(plan.resources)} resources, {priced} priced, {len(review.costs.skipped)} not\n{review.verdict()}")
     print(render(plan.policy_report()))
+
+
+def test_c2_an_up_over_its_budget_changes_nothing(engine: Engine) -> None:
+    """The program refuses by itself, as it does with any other Pulumi command: nothing of the embedded cloud has a part in it."""
+    stack = engine.stack("staging", settings={"airflow-on-eks:budget": {"monthlyUsd": 100}})
+    with pytest.raises(auto.CommandError, match=r"Largest: Core nodes ng-on-demand .* EKS control plane .* Nothing was changed"):
+        stack.up(suppress_progress=True)
+    assert engine.inventory() == {}
+    with pytest.raises(auto.CommandError, match=r"\(setting budget\.monthlyUsd\)"):
+        stack.preview(suppress_progress=True)
 
 
 def test_a_first_preview_judges_the_worker_that_it_cannot_see_and_keeps_the_budget(engine: Engine) -> None:

@@ -5,7 +5,6 @@ Screenshots for people are left in tests/engine/screenshots.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from playwright.sync_api import Browser, Page
 
 from embedded import report
 from embedded.engine import Progress
-from embedded.plan import StackPlan, workspace_settings
+from embedded.plan import preview
 from operations.report_drill import read_drill
-from operations.resource_graph import read_saved_plan
 from tests.browser import browser
 from tests.engine.conftest import Engine
 from tests.unit.report_example import NODES_WITH_PODS, drill_record
@@ -54,13 +52,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def file(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    progress = Progress(preview=True, quiet=True)
-    engine.stack("prod").preview(on_event=progress, suppress_progress=True, plan=str(folder / "plan.json"))
-    plan = StackPlan(
-        resources=progress.plan,
-        settings=workspace_settings(engine.cloud, "prod"),
-        graph=read_saved_plan(json.loads((folder / "plan.json").read_text())),
-    )
+    plan = preview(engine.cloud, engine.stack("prod"), Progress(preview=True, quiet=True), graph=True)
     assert {(one.type, one.name) for one in plan.graph} == {
         (one.type, one.name) for one in plan.resources if not one.type.startswith(("pulumi:pulumi:Stack", "pulumi:providers:"))
     }, "the graph has the plan's resources and no other"

@@ -26,7 +26,9 @@ def test_every_shipped_stack_file_has_a_plan(engine: Engine, name: str) -> None:
     began = time.monotonic()
     engine.stack(name).preview(on_event=progress, suppress_progress=True)
     assert progress.counts["create"] > 80, progress.counts
-    print(f"plan of {name}: {progress.counts['create']} resources in {time.monotonic() - began:.1f} s")
+    seconds = time.monotonic() - began
+    print(f"plan of {name}: {progress.counts['create']} resources in {seconds:.1f} s")
+    assert seconds < 20, "a plan that takes longer is not asked for"
     assert engine.inventory() == {}, "a plan creates nothing"
 
 

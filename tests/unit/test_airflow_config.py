@@ -18,6 +18,8 @@ def config(**changes: Any) -> dict[str, str]:
         "deployment": "airflow-dev",
         "task_retries": 2,
         "task_retry_delay_seconds": 60,
+        "task_timeout_minutes": 360,
+        "interruption_retries": 5,
         "worker_pods_creation_batch_size": 16,
         "secure_cookies": False,
     }

@@ -51,6 +51,8 @@ def release(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowRele
             "admin_email": "admin@example.com",
             "task_retries": 2,
             "task_retry_delay_seconds": 60,
+            "task_timeout_minutes": 360,
+            "interruption_retries": 5,
             "worker_grace_period_seconds": 100,
             "worker_pods_creation_batch_size": 16,
             "worker_cpu": "250m",
@@ -182,13 +184,13 @@ def test_b1_replicas_are_settings(program: str, replicas: int, build: Build, tag
     assert build(release(tags)).resources[DEPLOYMENT, f"airflow-{program}"]["spec"]["replicas"] == replicas
 
 
-def test_a15_the_workers_template_is_a_config_map_of_its_own(build: Build, tags: dict[str, str]) -> None:
+def test_a15_b15_the_workers_templates_are_a_config_map_of_their_own(build: Build, tags: dict[str, str]) -> None:
     data = build(release(tags)).resources["kubernetes:core/v1:ConfigMap", "airflow-worker-pod"]["data"]
-    [(file, text)] = data.items()
-    assert file == "pod_template_file.yaml"
-    pod = yaml.safe_load(text)
-    assert pod["spec"]["containers"][0]["image"] == IMAGE
-    assert pod["spec"]["serviceAccountName"] == "airflow-worker"
+    assert set(data) == {"pod_template_file.yaml", "on_demand.yaml"}
+    for text in data.values():
+        pod = yaml.safe_load(text)
+        assert pod["spec"]["containers"][0]["image"] == IMAGE
+        assert pod["spec"]["serviceAccountName"] == "airflow-worker"
 
 
 def test_secrets_stand_in_the_secret_and_nowhere_else(build: Build, preview: bool, tags: dict[str, str]) -> None:

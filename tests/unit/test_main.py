@@ -53,7 +53,7 @@ def in_clear(value: Any) -> Iterator[str]:
 
 def test_the_program_reads_as_a_diagram() -> None:
     text = (PROJECT / "__main__.py").read_text()
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= 64
     branches = (ast.If, ast.IfExp, ast.For, ast.While, ast.Lambda, ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.FunctionDef, ast.Try)
     found = [type(node).__name__ for node in ast.walk(ast.parse(text)) if isinstance(node, branches)]
     assert found == [], "decisions belong into settings and components"
@@ -86,7 +86,10 @@ def test_a22_every_resource_that_can_be_tagged_carries_the_exported_cost_tags(ru
 
 def test_what_an_operator_needs_next_is_exported(run_main: Run) -> None:
     engine = run_main("dev")
-    assert set(engine.exports) == {"web_ui_url", "admin_user", "admin_password", "namespace", "image", "kubeconfig", "cost_tags"}
+    outputs = {"web_ui_url", "admin_user", "admin_password", "namespace", "image", "versions", "kubeconfig", "cost_tags", "cost_per_day"}
+    outputs |= {"cost_table"}
+    assert set(engine.exports) == outputs
+    assert engine.exports["versions"] == {"airflow": "3.3.2", "kubernetes": "1.35"}
     assert engine.exports["admin_user"] == "eksuser"
     assert engine.exports["namespace"] == "airflow"
     assert "@sha256:" in engine.exports["image"]

@@ -6,6 +6,7 @@ this reading of its rules is right: the end-to-end tier has one.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -410,3 +411,17 @@ def test_groups_have_the_labels_that_eks_adds():
     assert made.labels["eks.amazonaws.com/nodegroup"] == "ng-spot1"
     assert made.labels["kubernetes.io/arch"] == "arm64"
     assert str(made.taints[0]) == "spotInstance=true:NoSchedule", "pods spell effects differently from EKS"
+
+
+def test_b15_a_pinned_worker_belongs_on_on_demand_nodes_and_nowhere_else() -> None:
+    on_demand = {"affinity": json.loads(json.dumps(SPOT_ONLY).replace("Ec2Spot", "OnDemand")), **TOLERATES}
+    anywhere = {"tolerations": TOLERATES["tolerations"]}
+    for spec, words in (
+        (on_demand, []),
+        (TASK, ["fits no On-Demand node group", "could land on Spot"]),
+        (anywhere, ["could land on Spot"]),
+    ):
+        pod = Pod(name="worker pod (on_demand.yaml)", spec=spec, worker=True, pinned=True)
+        problems = prove([CORE_GROUP, SPOT_GROUP], {}, more_pods=[pod]).problems
+        assert len(problems) == len(words), problems
+        assert all(word in problem for word, problem in zip(words, problems, strict=True)), problems

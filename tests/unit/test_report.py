@@ -135,7 +135,9 @@ def test_a_region_without_prices_is_shown_as_unknown_never_as_nothing() -> None:
 
 def test_problems_and_an_exceeded_budget_are_at_the_top() -> None:
     bad = review(PLAN, region="us-west-2", monthly_usd=1)
-    text = Page(render(example.report(review=replace(bad, proof=replace(bad.proof, problems=("scheduler could land on Spot",)))))).text
+    broken = replace(bad, proof=replace(bad.proof, problems=("scheduler could land on Spot",)))
+    text = Page(render(example.report(review=broken, resources=()))).text
+    assert "Not drawn: the engine saves no dependencies" in text
     assert "Over budget." in text
     assert "✗ 1 placement problem" in text
     assert "scheduler could land on Spot" in text
@@ -149,7 +151,9 @@ def test_names_are_text_never_markup() -> None:
 
 def test_an_empty_plan_is_a_page_too() -> None:
     nothing = example.report(plan=[], resources=(), review=review([], region="us-west-2"), nodes=(), nodes_note="none", drill=None)
-    assert "The plan has no node group." in Page(render(nothing)).text
+    text = Page(render(nothing)).text
+    assert "The plan has no node group." in text
+    assert "Not drawn: the plan has no resource." in text
 
 
 def test_without_a_drill_or_a_cluster_the_page_says_so_and_how_to_get_them() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.worker_pod import WorkerPod, worker_pod
+from components.worker_pod import WorkerPod, on_demand_pod, worker_pod
 from tests.unit.restricted import violations
 
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
@@ -47,6 +47,17 @@ def test_a15_it_requires_a_spot_node() -> None:
             }
         }
     }
+
+
+def test_b15_a_pinned_task_requires_a_core_node_and_differs_in_nothing_else() -> None:
+    plan = {"release": "airflow", "image": IMAGE, "config_map": "c", "dags_claim": "d", "logs_claim": "l", "cpu": "1", "memory": "1Gi"}
+    worker = WorkerPod(**plan, grace_period_seconds=100)
+    spot, pinned = worker_pod(worker), on_demand_pod(worker)
+    [term] = pinned["spec"].pop("affinity")["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term == {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": ["OnDemand"]}]}
+    assert pinned["metadata"]["labels"].pop("airflow-on-eks/capacity") == "on-demand"
+    spot["spec"].pop("affinity")
+    assert pinned == spot
 
 
 def test_a15_it_tolerates_the_two_taints_and_no_other() -> None:
