@@ -5,29 +5,15 @@ Values that only the deployment knows (image, checksums) are passed through unre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from components import airflow_pods as pods
 from components import pod_security
-from components.airflow_config import API_PORT, LOGS, POD_TEMPLATES, SCHEDULER_HEALTH_PORT, SECRETS, SHARED_DAGS, TRIGGERER_LOG_PORT
-from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE
+from components.airflow_config import API_PORT, SCHEDULER_HEALTH_PORT, SECRETS, TRIGGERER_LOG_PORT
+from components.airflow_pods import DATABASE_KEYS, FERNET_KEY, Manifest, Volume
 
-Manifest = dict[str, Any]
-
-CONFIG_MAP = "airflow-configmap"
-POD_TEMPLATE_MAP = "airflow-worker-pod"
-SECRET = "airflow-secrets"
-PRIORITY_CLASS = "airflow-core"
-DAGS_CLAIM = "airflow-dags"
-LOGS_CLAIM = "airflow-logs"
-
-DATABASE_KEYS = {
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sql-alchemy-conn",
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": "sql-alchemy-conn-async",
-}
-"""Airflow's option, as a variable, to key of the Secret: all are options that Airflow also reads from a command's output."""
-FERNET_KEY = {"AIRFLOW__CORE__FERNET_KEY": "fernet-key"}
 API_KEY = {"AIRFLOW__API__SECRET_KEY": "api-secret-key"}
 JWT_KEY = {"AIRFLOW__API_AUTH__JWT_SECRET": "jwt-secret"}
 ADMIN_PASSWORD = "admin-password"
@@ -55,12 +41,6 @@ password_twice | airflow users create --role Admin --username "$ADMIN_USER" --em
 # the first command leaves an existing user as it is, old password and all
 password_twice | airflow users reset-password --username "$ADMIN_USER"
 """
-
-LOGS_IN_TMP = {
-    "AIRFLOW__LOGGING__BASE_LOG_FOLDER": "/tmp/logs",
-    "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": "/tmp/logs/dag_processor",
-}
-"""For what writes no task logs: its own go to the container's output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +132,6 @@ CORE = (
 )
 
 
-def account(component: str) -> str:
-    """ServiceAccount of a component; made by manifests/rbac.yaml."""
-    return f"airflow-{component}"
-
-
 def deployment(
     component: CoreComponent, *, release: str, version: str, image: Any, replicas: int, checksums: Mapping[str, Any]
 ) -> Manifest:
@@ -164,12 +139,12 @@ def deployment(
     labels = pod_security.labels(release, component.name) | {"app.kubernetes.io/version": version}
     # autoscalers may move it: a disruption budget guards it, and its volumes hold nothing to lose
     annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", **checksums}
-    container = _container(
+    container = pods.container(
         component.name,
         image,
         args=["airflow", component.name],
         secrets=component.secrets,
-        environment={} if component.logs else LOGS_IN_TMP,
+        environment={} if component.logs else pods.LOGS_IN_TMP,
         requests={"cpu": component.cpu, "memory": component.memory},
         memory_limit=component.memory_limit,
         mounts=[mount for _, mount in _volumes(component)],
@@ -179,9 +154,9 @@ def deployment(
         container["ports"] = [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in component.ports.items()]
     if component.drain_seconds:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": component.drain_seconds}}}
-    spec = _pod(component.name, container, volumes=[volume for volume, _ in _volumes(component)], token=component.token)
+    spec = pods.pod(component.name, container, volumes=[volume for volume, _ in _volumes(component)], token=component.token)
     spec |= {
-        "priorityClassName": PRIORITY_CLASS,
+        "priorityClassName": pods.PRIORITY_CLASS,
         "terminationGracePeriodSeconds": component.grace_seconds,
         "topologySpreadConstraints": [
             _spread(key, release, component.name) for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
@@ -208,115 +183,25 @@ def disruption_budget(component: str, *, release: str) -> Manifest:
 
 def migration_job(*, release: str, image: Any) -> Manifest:
     """Spec of the Job that brings the database to the image's schema."""
-    return _job("migrations", release, image, args=["airflow", "db", "migrate"], secrets=DATABASE_KEYS, environment={})
+    return pods.job("migrations", release, image, args=["airflow", "db", "migrate"], secrets=DATABASE_KEYS, environment={})
 
 
 def user_job(*, release: str, image: Any, username: str, email: str) -> Manifest:
     """Spec of the Job that makes the first administrator, or resets their password to the stack's."""
     environment = {"ADMIN_USER": username, "ADMIN_EMAIL": email, "ADMIN_PASSWORD_FILE": f"{SECRETS}/{ADMIN_PASSWORD}"}
     args = ["bash", "-c", CREATE_USER]
-    return _job("create-user", release, image, args=args, secrets=DATABASE_KEYS, files=[ADMIN_PASSWORD], environment=environment)
-
-
-def _job(
-    name: str,
-    release: str,
-    image: Any,
-    *,
-    args: Sequence[str],
-    secrets: Mapping[str, str],
-    environment: Mapping[str, str],
-    files: Sequence[str] = (),
-) -> Manifest:
-    volumes = [_TMP, _secret_files([*secrets.values(), *files])]
-    container = _container(
-        name,
-        image,
-        args=args,
-        secrets=secrets,
-        environment={**LOGS_IN_TMP, **environment},
-        requests={"cpu": "100m", "memory": "512Mi"},
-        memory_limit="1536Mi",
-        mounts=[mount for _, mount in volumes],
-    )
-    spec = _pod("jobs", container, volumes=[volume for volume, _ in volumes], token=False) | {
-        "restartPolicy": "Never",
-        "priorityClassName": PRIORITY_CLASS,
-    }
-    # no time to live: an object that removes itself is drift for whoever owns it
-    return {
-        "backoffLimit": 3,
-        "activeDeadlineSeconds": 900,
-        "template": {"metadata": {"labels": pod_security.labels(release, name)}, "spec": spec},
-    }
-
-
-def _pod(component: str, container: Manifest, *, volumes: list[Manifest], token: bool) -> Manifest:
-    return {
-        "serviceAccountName": account(component),
-        "automountServiceAccountToken": token,
-        "enableServiceLinks": False,
-        "nodeSelector": {LIFECYCLE_LABEL: ON_DEMAND_LIFECYCLE},
-        "securityContext": pod_security.POD,
-        "containers": [container],
-        "volumes": volumes,
-    }
-
-
-def _container(
-    name: str,
-    image: Any,
-    *,
-    args: Sequence[str],
-    secrets: Mapping[str, str],
-    environment: Mapping[str, str],
-    requests: Mapping[str, str],
-    memory_limit: str,
-    mounts: list[Manifest],
-) -> Manifest:
-    # as files: an environment is inherited by every child process and ends up in crash reports
-    commands = {f"{variable}_CMD": f"cat {SECRETS}/{key}" for variable, key in secrets.items()}
-    return {
-        "name": name,
-        "image": image,
-        "args": list(args),
-        "envFrom": [{"configMapRef": {"name": CONFIG_MAP}}],
-        "env": [{"name": variable, "value": value} for variable, value in {**commands, **environment}.items()],
-        "resources": {"requests": dict(requests), "limits": {"cpu": pod_security.CPU_LIMIT, "memory": memory_limit}},
-        "securityContext": pod_security.CONTAINER,
-        "volumeMounts": mounts,
-    }
-
-
-Volume = tuple[Manifest, Manifest]
-"""A pod's volume and where its container sees it."""
-
-# the DAG processor's log files have no reader and no end: past the limit the pod is replaced by one with an empty folder
-_TMP: Volume = ({"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}, {"name": "tmp", "mountPath": "/tmp"})
-_DAGS: Volume = (
-    {"name": "dags", "persistentVolumeClaim": {"claimName": DAGS_CLAIM}},
-    {"name": "dags", "mountPath": SHARED_DAGS, "readOnly": True},
-)
-_LOGS: Volume = ({"name": "logs", "persistentVolumeClaim": {"claimName": LOGS_CLAIM}}, {"name": "logs", "mountPath": LOGS})
-# a folder, not a single file: so a new template is seen without a restart
-_TEMPLATES: Volume = (
-    {"name": "pod-templates", "configMap": {"name": POD_TEMPLATE_MAP}},
-    {"name": "pod-templates", "mountPath": POD_TEMPLATES, "readOnly": True},
-)
-
-
-def _secret_files(keys: Iterable[str]) -> Volume:
-    # group 0 is all that Airflow's user shares with files of a Secret; others get nothing
-    items = [{"key": key, "path": key} for key in keys]
-    return (
-        {"name": "secrets", "secret": {"secretName": SECRET, "items": items, "defaultMode": 0o440}},
-        {"name": "secrets", "mountPath": SECRETS, "readOnly": True},
-    )
+    return pods.job("create-user", release, image, args=args, secrets=DATABASE_KEYS, files=[ADMIN_PASSWORD], environment=environment)
 
 
 def _volumes(component: CoreComponent) -> list[Volume]:
-    files = _secret_files(component.secrets.values())
-    wanted = ((_TMP, True), (files, True), (_DAGS, component.dags), (_LOGS, component.logs), (_TEMPLATES, component.templates))
+    files = pods.secret_files(component.secrets.values())
+    wanted = (
+        (pods.TMP, True),
+        (files, True),
+        (pods.DAGS_VOLUME, component.dags),
+        (pods.LOGS_VOLUME, component.logs),
+        (pods.TEMPLATES_VOLUME, component.templates),
+    )
     return [volume for volume, mounted in wanted if mounted]
 
 

@@ -19,7 +19,7 @@ import pulumi_random as random
 import yaml
 
 from components import airflow_objects as objects
-from components import pod_security, web_ui
+from components import airflow_pods, pod_security, web_ui
 from components.airflow_config import API_PORT, API_SERVICE, ON_DEMAND_TEMPLATE_FILE, POD_TEMPLATE_FILE, AirflowOptions, airflow_config
 from components.airflow_database import DatabaseConnection
 from components.cost_tags import component_tags
@@ -94,7 +94,7 @@ class AirflowRelease(pulumi.ComponentResource):
 
         priority = k8s.scheduling.v1.PriorityClass(
             f"{name}-priority",
-            metadata={"name": objects.PRIORITY_CLASS},
+            metadata={"name": airflow_pods.PRIORITY_CLASS},
             value=1_000_000,
             description="Airflow's own programs: the last to be evicted from a node that runs out of room",
             opts=self._child,
@@ -104,18 +104,18 @@ class AirflowRelease(pulumi.ComponentResource):
         secrets = self._secrets(password)
         config = airflow_config(self._options())
         files = [
-            k8s.core.v1.Secret(f"{name}-secrets", metadata=self._metadata(objects.SECRET), string_data=secrets, opts=self._child),
-            k8s.core.v1.ConfigMap(f"{name}-config", metadata=self._metadata(objects.CONFIG_MAP), data=config, opts=self._child),
+            k8s.core.v1.Secret(f"{name}-secrets", metadata=self._metadata(airflow_pods.SECRET), string_data=secrets, opts=self._child),
+            k8s.core.v1.ConfigMap(f"{name}-config", metadata=self._metadata(airflow_pods.CONFIG_MAP), data=config, opts=self._child),
             k8s.core.v1.ConfigMap(
                 f"{name}-worker-pod",
-                metadata=self._metadata(objects.POD_TEMPLATE_MAP),
+                metadata=self._metadata(airflow_pods.POD_TEMPLATE_MAP),
                 data=pulumi.Output.from_input(args.image).apply(self._worker_templates),
                 opts=self._child,
             ),
         ]
         claims = [
-            self._claim(namespace, objects.DAGS_CLAIM, args.volumes.dags),
-            self._claim(namespace, objects.LOGS_CLAIM, args.volumes.logs),
+            self._claim(namespace, airflow_pods.DAGS_CLAIM, args.volumes.dags),
+            self._claim(namespace, airflow_pods.LOGS_CLAIM, args.volumes.logs),
         ]
 
         ready: list[pulumi.Resource] = [priority, *given, *files]
@@ -181,9 +181,9 @@ class AirflowRelease(pulumi.ComponentResource):
         worker = WorkerPod(
             release=RELEASE,
             image=image,
-            config_map=objects.CONFIG_MAP,
-            dags_claim=objects.DAGS_CLAIM,
-            logs_claim=objects.LOGS_CLAIM,
+            config_map=airflow_pods.CONFIG_MAP,
+            dags_claim=airflow_pods.DAGS_CLAIM,
+            logs_claim=airflow_pods.LOGS_CLAIM,
             cpu=args.worker_cpu,
             memory=args.worker_memory,
             grace_period_seconds=args.worker_grace_period_seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from components import airflow_objects, cost_report, placement
+from components import airflow_pods, cost_report, placement
 from components.cost_estimate import NO_BUDGET, CostEstimate, estimate, over_budget
 from components.cost_prices import SHAPES, dated_prices
 from components.placement_plan import Machine, Pod, planned_pods
@@ -106,9 +106,9 @@ def hidden_worker(plan: Sequence[PlannedResource], *, cpu: str, memory: str, gra
     worker = WorkerPod(
         release="airflow",
         image=UNKNOWN,  # type: ignore[arg-type]  # rules then answer UNKNOWN about the image, and judge the rest
-        config_map=airflow_objects.CONFIG_MAP,
-        dags_claim=airflow_objects.DAGS_CLAIM,
-        logs_claim=airflow_objects.LOGS_CLAIM,
+        config_map=airflow_pods.CONFIG_MAP,
+        dags_claim=airflow_pods.DAGS_CLAIM,
+        logs_claim=airflow_pods.LOGS_CLAIM,
         cpu=cpu,
         memory=memory,
         grace_period_seconds=grace_period_seconds,
