@@ -3,6 +3,9 @@
 SHELL := /bin/bash
 STACK ?= local
 DAGS ?= dags
+# settings for this run only: make up CONFIG="airflow.metrics.enabled=true airflow.cleanup.pods=true"
+CONFIG ?=
+SETTINGS = $(addprefix --config=,$(CONFIG))
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,15 +25,15 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(READY) ## deploy the stack onto the embedded cloud on this machine (STACK=local)
-	@$(BIN)/python -m embedded --stack $(STACK) up
+	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) up
 preview: $(READY) ## show the plan, where its pods can land and what it costs
-	@$(BIN)/python -m embedded --stack $(STACK) preview
+	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) preview
 cost: $(READY) ## what the stack would cost; nothing is deployed
-	@$(BIN)/python -m embedded --stack $(STACK) cost
+	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) cost
 report: $(READY) ## report.html: cost, placement, what the stack is built from, its last drill
-	@$(BIN)/python -m embedded --stack $(STACK) report
+	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) report
 policy: $(READY) ## every policy over the plan; fails on a finding
-	@$(BIN)/python -m embedded --stack $(STACK) policy
+	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) policy
 refresh: $(READY) ## compare the stack with what exists; fails on drift
 	@$(BIN)/python -m embedded --stack $(STACK) refresh
 down: $(READY) ## destroy the stack, prove that nothing is left, stop everything

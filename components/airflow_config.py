@@ -23,6 +23,8 @@ API_PORT = 8080
 SCHEDULER_HEALTH_PORT = 8974
 TRIGGERER_LOG_PORT = 8794
 API_SERVICE = "airflow-api-server"
+METRICS_SERVICE = "airflow-statsd"
+METRICS_PORT = 9125
 BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 IMAGE_REFRESH_SECONDS = 300
 SHARED_REFRESH_SECONDS = 30
@@ -43,6 +45,8 @@ class AirflowOptions:
     worker_pods_creation_batch_size: int
     secure_cookies: bool
     """True behind TLS; over plain HTTP browsers would drop the session."""
+    metrics: bool = False
+    """Whether there is a StatsD exporter to report to."""
 
 
 def airflow_config(options: AirflowOptions) -> dict[str, str]:
@@ -54,6 +58,7 @@ def airflow_config(options: AirflowOptions) -> dict[str, str]:
         "fab": {"cookie_secure": options.secure_cookies, "session_lifetime_minutes": 720},
         "kubernetes_executor": _kubernetes_executor(options),
         "logging": {"base_log_folder": LOGS, "colored_console_log": False, "remote_logging": False},
+        "metrics": _metrics() if options.metrics else {},
         "scheduler": _scheduler(),
         # survive a slow or restarting database: three missed reports of ten seconds are no reason to restart
         "triggerer": {"triggerer_health_check_threshold": 60},
@@ -117,6 +122,18 @@ def _kubernetes_executor(options: AirflowOptions) -> dict[str, object]:
         "pod_launch_failure_retries": 5,
         "delete_worker_pods": True,
         "delete_worker_pods_on_failure": True,  # the log outlives the pod on the file system
+    }
+
+
+def _metrics() -> dict[str, object]:
+    return {
+        "statsd_on": True,
+        "statsd_host": METRICS_SERVICE,
+        "statsd_port": METRICS_PORT,
+        "statsd_prefix": "airflow",
+        # DAG, task and pool as tags of few metrics, in a form that the exporter makes labels of, and not as names without end
+        "statsd_influxdb_enabled": True,
+        "legacy_names_on": False,
     }
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -22,23 +21,19 @@ from components import airflow_objects as objects
 from components import airflow_pods, pod_security, web_ui
 from components.airflow_config import API_PORT, API_SERVICE, ON_DEMAND_TEMPLATE_FILE, POD_TEMPLATE_FILE, AirflowOptions, airflow_config
 from components.airflow_database import DatabaseConnection
+from components.airflow_keys import generated_keys
+from components.airflow_maintenance import AirflowMaintenance, AirflowMaintenanceArgs
+from components.airflow_manifests import given_manifests
+from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.cost_tags import component_tags
 from components.efs_storage import SharedVolumes
-from components.settings import ReplicaSettings
+from components.settings import CleanupSettings, MetricsSettings, ReplicaSettings
 from components.worker_pod import WorkerPod, on_demand_pod, worker_pod
 
 NAMESPACE = "airflow"
 RELEASE = "airflow"
 """Value of the label `release`, which Airflow's tools filter by."""
-MANIFESTS = Path(__file__).parent.parent / "manifests"
 JOB_TIMEOUT = "20m"
-KINDS = {
-    "ServiceAccount": (k8s.core.v1.ServiceAccount, "account"),
-    "Role": (k8s.rbac.v1.Role, "role"),
-    "RoleBinding": (k8s.rbac.v1.RoleBinding, "binding"),
-    "NetworkPolicy": (k8s.networking.v1.NetworkPolicy, "traffic"),
-}
-"""Kinds that manifests/ may hold, and what a logical name calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +59,8 @@ class AirflowReleaseArgs:
     worker_cpu: str
     worker_memory: str
     replicas: ReplicaSettings
+    metrics: MetricsSettings
+    cleanup: CleanupSettings
     web_allowed_cidrs: tuple[str, ...]
     """Empty: the load balancer is internal."""
     web_certificate_arn: str | None
@@ -99,9 +96,15 @@ class AirflowRelease(pulumi.ComponentResource):
             description="Airflow's own programs: the last to be evicted from a node that runs out of room",
             opts=self._child,
         )
-        given = list(self._given_manifests())
+        given = given_manifests(name, self._space, self._child)
         password = random.RandomPassword(f"{name}-admin-password", length=20, special=False, opts=self._child).result
-        secrets = self._secrets(password)
+        # made once and kept in the state: a new signing key would void the token of every running task
+        secrets = {
+            "sql-alchemy-conn": args.database.sync_uri,
+            "sql-alchemy-conn-async": args.database.async_uri,
+            **generated_keys(name, self._child),
+            objects.ADMIN_PASSWORD: password,
+        }
         config = airflow_config(self._options())
         files = [
             k8s.core.v1.Secret(f"{name}-secrets", metadata=self._metadata(airflow_pods.SECRET), string_data=secrets, opts=self._child),
@@ -126,8 +129,11 @@ class AirflowRelease(pulumi.ComponentResource):
             [config, password],
             [migrations],
         )
+        # before whoever reports: a name that does not resolve when a program starts means no metrics until it ends
+        ready += self._metrics()
         programs = {component.name: self._program(component, config, secrets, [*ready, *claims, user]) for component in objects.CORE}
         self._internal_service(programs["api-server"])
+        self._maintenance([*files, *claims, migrations])
         web = self._web_service(programs["api-server"])
 
         self.web_ui_url = web.status.apply(
@@ -159,22 +165,8 @@ class AirflowRelease(pulumi.ComponentResource):
             interruption_retries=args.interruption_retries,
             worker_pods_creation_batch_size=args.worker_pods_creation_batch_size,
             secure_cookies=bool(args.web_certificate_arn),
+            metrics=args.metrics.enabled,
         )
-
-    def _secrets(self, admin_password: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
-        # made once and kept in the state: a new signing key would void the token of every running task
-        keys = {
-            kind: random.RandomPassword(f"{self._name}-{kind}", length=64, special=False, opts=self._child).result
-            for kind in ("api-secret-key", "jwt-secret")
-        }
-        fernet = random.RandomBytes(f"{self._name}-fernet-key", length=32, opts=self._child).base64
-        return {
-            "sql-alchemy-conn": self._args.database.sync_uri,
-            "sql-alchemy-conn-async": self._args.database.async_uri,
-            "fernet-key": fernet.apply(lambda text: text.translate(str.maketrans("+/", "-_"))),
-            **keys,
-            "admin-password": admin_password,
-        }
 
     def _worker_templates(self, image: str) -> dict[str, str]:
         args = self._args
@@ -190,16 +182,6 @@ class AirflowRelease(pulumi.ComponentResource):
         )
         pods = {POD_TEMPLATE_FILE: worker_pod(worker), ON_DEMAND_TEMPLATE_FILE: on_demand_pod(worker)}
         return {file: yaml.safe_dump(pod, sort_keys=False) for file, pod in pods.items()}
-
-    def _given_manifests(self) -> Iterator[pulumi.Resource]:
-        for file in sorted(MANIFESTS.glob("*.yaml")):
-            for manifest in yaml.safe_load_all(file.read_text()):
-                kind, name = manifest.pop("kind"), manifest.pop("metadata")["name"]
-                manifest.pop("apiVersion")
-                for subject in manifest.get("subjects", ()):
-                    subject["namespace"] = self._space
-                logical = f"{self._name}-{name.removeprefix('airflow-')}-{KINDS[kind][1]}"
-                yield KINDS[kind][0](logical, metadata=self._metadata(name), **_snake(manifest), opts=self._child)
 
     def _claim(self, namespace: pulumi.Resource, name: str, volume: pulumi.Input[str]) -> k8s.core.v1.PersistentVolumeClaim:
         # a claim lives as long as a pod that uses it, and pods of running tasks end only with the namespace: leave it to that
@@ -258,6 +240,19 @@ class AirflowRelease(pulumi.ComponentResource):
         )
         return deployment
 
+    def _metrics(self) -> list[pulumi.Resource]:
+        if not self._args.metrics.enabled:
+            return []
+        args = AirflowMetricsArgs(namespace=self._space, release=RELEASE, image=self._args.metrics.image)
+        return [AirflowMetrics(f"{self._name}-metrics", args, self._child)]
+
+    def _maintenance(self, after: Iterable[pulumi.Resource]) -> None:
+        if not any(vars(self._args.cleanup).values()):
+            return
+        args = AirflowMaintenanceArgs(namespace=self._space, release=RELEASE, image=self._args.image, cleanup=self._args.cleanup)
+        opts = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=list(after)))
+        AirflowMaintenance(f"{self._name}-maintenance", args, opts)
+
     def _internal_service(self, server: pulumi.Resource) -> None:
         # after its pods: a Service is awaited until it has some, and at first they wait for the database for longer than that
         k8s.core.v1.Service(
@@ -294,8 +289,3 @@ def _digest(values: Any) -> pulumi.Output[str]:
 
 def _ingress(status: Any) -> Any:
     return status.load_balancer.ingress if status and status.load_balancer else None
-
-
-def _snake(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The names that Pulumi's constructors give to a manifest's own fields."""
-    return {"".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key): value for key, value in manifest.items()}

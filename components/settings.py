@@ -130,6 +130,27 @@ class ReplicaSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricsSettings:
+    """Airflow's metrics, for Prometheus."""
+
+    enabled: bool
+    image: str
+    """Image of prometheus/statsd_exporter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupSettings:
+    """What is removed by schedule."""
+
+    pods: bool
+    """Whether pods that Airflow lost sight of are removed, each hour."""
+    database_retention_days: int
+    """0: rows of the metadata database are kept for good."""
+    log_retention_days: int
+    """0: task logs on the shared file system are kept for good."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AirflowSettings:
     """Airflow itself."""
 
@@ -149,6 +170,8 @@ class AirflowSettings:
     worker_memory: str
     """Memory request and limit of a task's pod, as Kubernetes writes it."""
     replicas: ReplicaSettings
+    metrics: MetricsSettings
+    cleanup: CleanupSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,7 @@ SPOT_NOTICE_ROOM = 110
 """AWS takes the node 120 seconds after the notice, and the kubelet needs some of them."""
 CPU = r"\d+m|\d+(\.\d+)?"
 MEMORY = r"\d+(Ki|Mi|Gi|K|M|G)?"
+SHORTEST_RETENTION_DAYS = 7
 WIDEST_PREFIX = {4: 16, 6: 32}
 """Ranges wider than this hold so many strangers that they count as the whole internet."""
 PRODUCTION: tuple[tuple[str, str, str | int | bool, str], ...] = (
@@ -326,6 +327,30 @@ def airflow_is_sound(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
     yield from _matches("airflow.workerMemory", airflow.worker_memory, MEMORY, "is no memory quantity such as 1Gi")
     for name in ("api_server", "scheduler", "dag_processor", "triggerer"):
         yield from _between(f"airflow.replicas.{camel(name)}", getattr(airflow.replicas, name), 1, 20)
+
+
+@_rule
+def metrics_image_is_pinned(airflow: kinds.AirflowSettings, environment: str) -> Iterator[Problem]:
+    """The exporter that runs is the one that was chosen."""
+    image = airflow.metrics.image
+    name, _, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    if digest:
+        yield from _matches("airflow.metrics.image", digest, r"sha256:[0-9a-f]{64}", "is no digest (sha256: and 64 hex digits)")
+    elif tag in ("", "latest"):
+        yield Problem(setting="airflow.metrics.image", value=image, rule="pin a tag or a digest: latest is another image tomorrow")
+    elif airflow.metrics.enabled and environment == "prod":
+        rule, way_out = "environment prod needs a digest: a tag can move", f"docker buildx imagetools inspect {image} shows it"
+        yield Problem(setting="airflow.metrics.image", value=image, rule=rule, way_out=way_out)
+
+
+@_rule
+def cleanup_keeps_what_is_in_use(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
+    """A week at least: long runs, and people who look on Monday what broke on Friday."""
+    for name in ("database_retention_days", "log_retention_days"):
+        days = getattr(airflow.cleanup, name)
+        if days:
+            yield from _between(f"airflow.cleanup.{camel(name)}", days, SHORTEST_RETENTION_DAYS, 3650, "0 keeps everything")
 
 
 @_rule

@@ -20,7 +20,7 @@ from embedded import cloud as clouds
 from embedded import plan as plans
 from embedded import toolchain
 from embedded.cloud import DATABASE_PORT, Cloud, CloudError
-from embedded.engine import Progress, engine_environment, open_stack
+from embedded.engine import Progress, engine_environment, given_settings, open_stack
 from embedded.machine import Stopwatch, memory_bytes, require
 from embedded.plan import StackPlan
 from embedded.processes import running, stop
@@ -84,7 +84,7 @@ def up(arguments: argparse.Namespace) -> int:
     _prepare(watch)
     with watch.stage("embedded cloud"):
         cloud = _started()
-        stack = open_stack(cloud, arguments.stack)
+        stack = open_stack(cloud, arguments.stack, settings=given_settings(arguments.config))
     with watch.stage("plan, its price and its placement"):
         review = plans.preview(cloud, stack, Progress(preview=True, quiet=True)).review()
     if not review.deployable:
@@ -112,7 +112,7 @@ def up(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _plan(stack: str, progress: Progress, *, graph: bool = False) -> Iterator[StackPlan]:
+def _plan(arguments: argparse.Namespace, progress: Progress, *, graph: bool = False) -> Iterator[StackPlan]:
     """Plan a stack on this clone's cloud, or on one that exists for just as long; needs no root and no running cloud."""
     cloud = clouds.load()
     temporary = cloud is None or not _aws_runs(cloud)
@@ -122,7 +122,8 @@ def _plan(stack: str, progress: Progress, *, graph: bool = False) -> Iterator[St
     assert cloud is not None
     try:
         _services(cloud)
-        yield plans.preview(cloud, open_stack(cloud, stack), progress, graph=graph)
+        stack = open_stack(cloud, arguments.stack, settings=given_settings(arguments.config))
+        yield plans.preview(cloud, stack, progress, graph=graph)
     finally:
         if temporary:
             _stop_everything(cloud)
@@ -131,7 +132,7 @@ def _plan(stack: str, progress: Progress, *, graph: bool = False) -> Iterator[St
 def preview(arguments: argparse.Namespace) -> int:
     """Show the plan, where its pods can land and what it costs; exit 1 if a pod has no right place or the budget is exceeded."""
     progress = Progress(preview=True)
-    with _plan(arguments.stack, progress) as plan:
+    with _plan(arguments, progress) as plan:
         print("plan: " + ", ".join(f"{number} {name}" for name, number in sorted(progress.counts.items())) + "\n")
         review = plan.review()
         print(review.text())
@@ -140,7 +141,7 @@ def preview(arguments: argparse.Namespace) -> int:
 
 def cost(arguments: argparse.Namespace) -> int:
     """Show what the stack would cost, without deploying it; the last line has the totals."""
-    with _plan(arguments.stack, Progress(preview=True, quiet=True)) as plan:
+    with _plan(arguments, Progress(preview=True, quiet=True)) as plan:
         print(cost_report.table(plan.review().costs))
     return 0
 
@@ -161,7 +162,7 @@ def report(arguments: argparse.Namespace) -> int:
     output = reports.writable(arguments.output)
     drill = reports.last_drill(arguments.drill or clouds.state_folder() / "drill.json", arguments.stack)
     nodes = reports.pods_by_node(running)  # before the plan, which puts the embedded cloud's settings into the environment
-    with _plan(arguments.stack, Progress(preview=True, quiet=True), graph=True) as plan:
+    with _plan(arguments, Progress(preview=True, quiet=True), graph=True) as plan:
         reports.write(output, plan, drill, nodes)
     print(f"{output}: open it in a browser; it is complete in itself and loads nothing")
     return 0
@@ -169,7 +170,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 def policy(arguments: argparse.Namespace) -> int:
     """Check every policy against the plan; exit 1 on any finding, whose number is in the last line."""
-    with _plan(arguments.stack, Progress(preview=True, quiet=True)) as plan:
+    with _plan(arguments, Progress(preview=True, quiet=True)) as plan:
         report = plan.policy_report()
         print(render(report))
     return 1 if report.findings else 0
@@ -300,6 +301,7 @@ def main() -> int:
     """Run one command; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
     parser.add_argument("--stack", default=DEFAULT_STACK)
+    parser.add_argument("--config", action="append", default=[], metavar="SECTION.KEY=VALUE", help="a setting, for this run only")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function in COMMANDS.items():
         command = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])

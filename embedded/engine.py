@@ -12,7 +12,7 @@ import runpy
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,25 @@ def _forget_dead_locks(cloud: Cloud) -> None:
     for file in cloud.path("pulumi", "backend").glob(".pulumi/locks/**/*.json"):
         if start_time(int(json.loads(file.read_text())["pid"])) is None:
             file.unlink()
+
+
+def given_settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """Settings written as `airflow.metrics.enabled=true`, in the form of a stack file.
+
+    Raises:
+        CloudError: one is written otherwise.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        path, equals, value = pair.partition("=")
+        if not equals or not path:
+            raise CloudError(f"--config {pair}: write it as SECTION.KEY=VALUE, for example airflow.metrics.enabled=true")
+        section, *deeper = path.split(".")
+        nested: Any = yaml.safe_load(value)
+        for key in reversed(deeper):
+            nested = {key: nested}
+        settings = merged(settings, {f"{PROJECT_NAME}:{section}": nested})
+    return settings
 
 
 def open_stack(cloud: Cloud, stack: str, *, program: Program = run_program, settings: dict[str, Any] | None = None) -> auto.Stack:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from embedded import efs_csi, node_config, oci, pki
+from embedded import efs_csi, node_config, oci, pki, public_images
 from embedded.cloud import POD_CIDR, PROJECT, Cloud, CloudError
 from embedded.control_plane import client_certificate, kubeconfig
 from embedded.network import command
@@ -100,7 +100,10 @@ def write_boot_file(cloud: Cloud, spec: NodeSpec, number: int, folder: Path) -> 
         "masks": _write_masks(folder, spec),
         "files": {
             node_config.RESOLV_CONF: f"search {cloud.region}.compute.internal\n",
-            f"{node_config.CERTIFICATES_OF_REGISTRIES}/{cloud.registry_host}/hosts.toml": node_config.registry_hosts(cloud),
+            **{
+                f"{node_config.CERTIFICATES_OF_REGISTRIES}/{host}/hosts.toml": node_config.registry_hosts(cloud)
+                for host in (cloud.registry_host, *public_images.REGISTRIES)
+            },
             f"{node_config.CNI_CONFIGURATION}/10-pods.conflist": json.dumps(node_config.cni_configuration(number)),
         },
         "cgroup_hierarchies": hierarchies_of_machine(),

@@ -170,7 +170,7 @@ config_path = "{CERTIFICATES_OF_REGISTRIES}"
 
 
 def registry_hosts(cloud: Cloud) -> str:
-    """containerd's redirect from ECR's name to the registry on this machine."""
+    """containerd's redirect from a registry's name to the one on this machine."""
     address = f"http://{cloud.registry_address}"
     return f'server = "{address}"\n[host."{address}"]\ncapabilities = ["pull", "resolve"]\n'
 

@@ -44,6 +44,8 @@ class GoTool:
     ldflags: str = ""
     minutes: int
     """Rough build time on two cores with nothing cached, for the progress line."""
+    on_demand: bool = False
+    """Made only when it is asked for by name: not every stack has it."""
 
 
 GO_TOOLS = (
@@ -86,6 +88,14 @@ GO_TOOLS = (
         version=f"v{PULUMI_VERSION}",
         ldflags=f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={PULUMI_VERSION}",
         minutes=4,
+    ),
+    GoTool(
+        module="statsd_exporter",
+        packages={"statsd_exporter": "github.com/prometheus/statsd_exporter"},
+        version_args=("--version",),
+        version="statsd_exporter, version 0.31.",
+        minutes=1,
+        on_demand=True,
     ),
 )
 
@@ -193,10 +203,10 @@ def _build(tool: GoTool) -> dict[str, Path]:
 
 
 def go_tools(*modules: str) -> dict[str, Path]:
-    """Programs of the named modules (all without names), found or built."""
+    """Programs of the named modules (without names: of all that every cloud needs), found or built."""
     programs: dict[str, Path] = {}
     for tool in GO_TOOLS:
-        if not modules or tool.module in modules:
+        if tool.module in modules or not (modules or tool.on_demand):
             programs |= _on_path(tool) or _build(tool)
     return programs
 

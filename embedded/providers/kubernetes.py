@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 
-from embedded.cloud import Cloud
+from embedded.cloud import Cloud, CloudError
 from embedded.providers import kubernetes_await as awaiting
 from embedded.providers.kubernetes_api import Api, ApiError, Kind, Object, Unreachable, active_server
 from embedded.providers.kubernetes_rules import (
@@ -31,6 +31,7 @@ from embedded.providers.kubernetes_rules import (
 )
 from embedded.providers.properties import UNKNOWN, Change, Diff, Properties, decoded, diff_by_keys, is_known
 from embedded.providers.provider import CheckError, InitError, Provider, ProviderError, Resource
+from embedded.toolchain import ToolError
 
 
 class KubernetesProvider(Provider):
@@ -120,6 +121,7 @@ class KubernetesProvider(Provider):
                 f'{inputs["kind"]} "{reference(inputs)}" already exists and is not in this stack; '
                 "delete it, give this one another name, or adopt it with the import option"
             )
+        self._provide_images(inputs)
         live = self._apply(resource, inputs, {})
         return reference(inputs), self._await(resource, inputs, reference(inputs), url, live)
 
@@ -151,6 +153,7 @@ class KubernetesProvider(Provider):
         url = self._url(news)
         if self._cluster().find(url) is None:
             raise ProviderError(f'{news["kind"]} "{reference(news)}" no longer exists; run `pulumi refresh`')
+        self._provide_images(news)
         live = self._apply(resource, news, state)
         return self._await(resource, news, resource.id, url, live)
 
@@ -197,6 +200,15 @@ class KubernetesProvider(Provider):
         if kind is None:
             raise ProviderError(f"the API server has no kind {inputs['kind']} in {inputs['apiVersion']}; install its definition first")
         return kind.url(metadata.get("namespace") or "", metadata["name"])
+
+    def _provide_images(self, inputs: Properties) -> None:
+        from embedded.public_images import images_of, provide  # brings the tools of a build, which most runs do not need
+
+        try:
+            for image in images_of(inputs) if not self.cloud.simulated else ():
+                provide(self.cloud, image)
+        except (CloudError, ToolError) as error:
+            raise ProviderError(str(error)) from error
 
     def _apply(self, resource: Resource, inputs: Properties, state: Properties, *, dry: bool = False) -> Object:
         manager = state.get(FIELD_MANAGER) or f"pulumi-kubernetes-{hashlib.sha256(resource.urn.encode()).hexdigest()[:8]}"

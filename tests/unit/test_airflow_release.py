@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from components.airflow_database import DatabaseConnection
-from components.airflow_release import MANIFESTS, AirflowRelease, AirflowReleaseArgs
+from components.airflow_manifests import MANIFESTS
+from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import SharedVolumes
-from components.settings import ReplicaSettings
+from components.settings import CleanupSettings, MetricsSettings, ReplicaSettings
 from tests.conftest import Engine, built_once, secrets_of
 
 Build = Callable[..., Engine]
@@ -58,6 +59,8 @@ def release(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowRele
             "worker_cpu": "250m",
             "worker_memory": "1Gi",
             "replicas": ReplicaSettings(api_server=2, scheduler=3, dag_processor=1, triggerer=1),
+            "metrics": MetricsSettings(enabled=False, image="exporter:v1"),
+            "cleanup": CleanupSettings(pods=False, database_retention_days=0, log_retention_days=0),
             "web_allowed_cidrs": (),
             "web_certificate_arn": None,
             "web_port": 8080,
@@ -287,6 +290,20 @@ def test_b4_nothing_is_allowed_that_no_policy_names(build: Build, tags: dict[str
     assert "worker" not in to_database
     world = policies["airflow-dags-to-the-world-traffic"]["egress"][1]["to"][0]["ipBlock"]
     assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(world["except"]), "tasks reach neither the database nor the nodes' credentials"
+
+
+def test_b8_the_exporter_stands_before_whoever_reports_to_it(build: Build, tags: dict[str, str]) -> None:
+    engine = build(release(tags, metrics=MetricsSettings(enabled=True, image="exporter:v1")))
+    assert engine.resources[CONFIG]["data"]["AIRFLOW__METRICS__STATSD_HOST"] == "airflow-statsd"
+    for program in PROGRAMS:
+        assert "airflow-metrics-service" in waits_for(engine, DEPLOYMENT, f"airflow-{program}")
+
+
+def test_clean_up_comes_after_the_migration(build: Build, tags: dict[str, str]) -> None:
+    cleanup = CleanupSettings(pods=True, database_retention_days=90, log_retention_days=90)
+    engine = build(release(tags, cleanup=cleanup))
+    assert "airflow-migrations" in waits_for(engine, "airflow-on-eks:index:AirflowMaintenance", "airflow-maintenance")
+    assert len(engine.of_type("kubernetes:batch/v1:CronJob")) == 3
 
 
 def test_manifests_hold_no_value_of_a_stack() -> None:

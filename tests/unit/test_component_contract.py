@@ -14,6 +14,8 @@ import pytest
 
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs, DatabaseConnection
 from components.airflow_image import AirflowImage, AirflowImageArgs
+from components.airflow_maintenance import AirflowMaintenance, AirflowMaintenanceArgs
+from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.cluster import Cluster, ClusterArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
@@ -21,7 +23,7 @@ from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs, NetworkIds
 from components.node_group import NodeWiring
-from components.settings import Settings
+from components.settings import CleanupSettings, Settings
 from components.spot_node_group import SpotNodeGroup, SpotNodeGroupArgs
 from tests.conftest import PROJECT, Engine, run_program
 from tests.unit.test_settings import load
@@ -59,6 +61,13 @@ ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]
     EfsStorage: lambda settings, tags: EfsStorageArgs(**vars(settings.storage), **STORES, tags=tags),
     ClusterAutoscaler: lambda settings, tags: ClusterAutoscalerArgs(
         **vars(settings.autoscaler), cluster_name="c", region=settings.region, tags=tags
+    ),
+    AirflowMetrics: lambda settings, tags: AirflowMetricsArgs(namespace="airflow", release="airflow", image="exporter:v1"),
+    AirflowMaintenance: lambda settings, tags: AirflowMaintenanceArgs(
+        namespace="airflow",
+        release="airflow",
+        image="registry/airflow@sha256:0",
+        cleanup=CleanupSettings(pods=True, database_retention_days=90, log_retention_days=90),
     ),
     AirflowRelease: lambda settings, tags: AirflowReleaseArgs(
         **vars(settings.airflow),
@@ -179,6 +188,8 @@ def _imports(file: Path) -> set[str]:
         "spot_pools",
         "worker_pod",
         "airflow_config",
+        "airflow_pods",
+        "airflow_objects",
     ],
 )
 def test_pure_modules_know_nothing_of_pulumi(module: str) -> None:

@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from embedded import cloud as clouds
-from embedded import database, image_base, image_build, network, pki, registry
+from embedded import database, engine, image_base, image_build, network, pki, public_images, registry
 from embedded.cloud import Cloud, CloudError
 from embedded.database_rules import host_rules, scram_verifier, server_settings
 
@@ -220,3 +220,20 @@ def test_the_registry_keeps_images_by_digest_until_the_repository_goes(cloud: Cl
     assert registry.config_digest(cloud, "airflow", "one") == digest
     registry.delete_repository(cloud, "airflow")
     assert registry.image_digests(cloud, "airflow") == {}
+
+
+def test_nodes_get_public_images_by_the_tag_that_is_built_here(nowhere: Cloud) -> None:
+    spec = {"spec": {"template": {"spec": {"containers": [{"image": "a"}], "initContainers": [{"image": "b"}, {"name": "unknown"}]}}}}
+    assert sorted(public_images.images_of(spec)) == ["a", "b"]
+    public_images.provide(nowhere, f"{nowhere.registry_host}/airflow@sha256:{'0' * 64}")  # the stack's own: nothing to do
+    for reference in ("quay.io/prometheus/statsd-exporter:v0.0.1", "docker.io/library/nginx:1", "nginx"):
+        with pytest.raises(CloudError, match=r"the embedded cloud has those of .* and quay\.io/prometheus/statsd-exporter"):
+            public_images.provide(nowhere, reference)
+
+
+def test_settings_of_one_run_are_written_as_a_path() -> None:
+    given = engine.given_settings(["airflow.metrics.enabled=true", "airflow.cleanup.logRetentionDays=30", "owner=a=b"])
+    nested = {"metrics": {"enabled": True}, "cleanup": {"logRetentionDays": 30}}
+    assert given == {"airflow-on-eks:airflow": nested, "airflow-on-eks:owner": "a=b"}
+    with pytest.raises(CloudError, match=r"write it as SECTION\.KEY=VALUE"):
+        engine.given_settings(["airflow.metrics.enabled"])

@@ -221,6 +221,14 @@ RULES = {
     "a tag of AWS's": ({"tags": {"aws:x": "1"}}, "tags.aws:x: keys that begin with aws"),
     "a tag of the program's": ({"tags": {"component": "x"}}, "Component is set by the program"),
     "a chart's version that is none": ({"autoscaler.chartVersion": "latest"}, "is no chart version (9.59.0)"),
+    "the exporter's image at latest": ({"airflow.metrics.image": "prom/statsd-exporter"}, "pin a tag or a digest"),
+    "the exporter's digest cut": ({"airflow.metrics.image": "prom/statsd-exporter@sha256:12"}, "is no digest"),
+    "the exporter by tag in prod": (
+        {**PRODUCTION, "airflow.metrics.enabled": True},
+        "needs a digest: a tag can move; docker buildx imagetools inspect quay.io/prometheus/statsd-exporter:v0.31.0 shows it",
+    ),
+    "rows kept for a day": ({"airflow.cleanup.databaseRetentionDays": 1}, "must be 7 to 3650; 0 keeps everything"),
+    "logs kept for less than no time": ({"airflow.cleanup.logRetentionDays": -1}, "must be 7 to 3650; 0 keeps everything"),
 }
 
 
