@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from components.airflow_config import METRICS_SERVICE, AirflowOptions, airflow_config
+from components.airflow_config import METRICS_SERVICE
 from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs, deployment
 from tests.conftest import Engine
 from tests.unit.restricted import violations
+from tests.unit.test_airflow_config import config
 
 Build = Callable[[Callable[[], Any]], Engine]
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
@@ -61,16 +62,7 @@ def test_b4_its_pod_is_restricted_on_a_core_node_and_holds_no_token() -> None:
 
 def test_b8_airflow_reports_labelled_names_to_the_service_only_when_it_exists() -> None:
     def variables(metrics: bool) -> dict[str, str]:
-        options = AirflowOptions(
-            namespace="airflow",
-            deployment="d",
-            task_retries=2,
-            task_retry_delay_seconds=60,
-            worker_pods_creation_batch_size=16,
-            secure_cookies=False,
-            metrics=metrics,
-        )
-        return {key: value for key, value in airflow_config(options).items() if key.startswith("AIRFLOW__METRICS__")}
+        return {key: value for key, value in config(metrics=metrics).items() if key.startswith("AIRFLOW__METRICS__")}
 
     assert variables(False) == {}
     told = variables(True)
