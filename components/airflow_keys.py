@@ -5,14 +5,25 @@ from __future__ import annotations
 import pulumi
 import pulumi_random as random
 
+from components.settings import FernetKeySettings
+
 SIGNING_KEYS = ("api-secret-key", "jwt-secret")
 
 
-def generated_keys(name: str, opts: pulumi.ResourceOptions) -> dict[str, pulumi.Input[str]]:
-    """Key of the Secret to its value."""
+def generated_keys(name: str, fernet: FernetKeySettings, opts: pulumi.ResourceOptions) -> dict[str, pulumi.Input[str]]:
+    """Key of the Secret to its value.
+
+    Airflow encrypts with the first Fernet key of its list and decrypts with any: every generation from the newest to the oldest that is
+    still accepted is in it.
+    """
     signing = {kind: random.RandomPassword(f"{name}-{kind}", length=64, special=False, opts=opts).result for kind in SIGNING_KEYS}
-    fernet = random.RandomBytes(f"{name}-fernet-key", length=32, opts=opts).base64
-    return {"fernet-key": fernet.apply(_url_safe), **signing}
+    generations = range(fernet.generation, fernet.oldest_accepted - 1, -1)
+    keys = [random.RandomBytes(f"{name}-{_logical(number)}", length=32, opts=opts).base64.apply(_url_safe) for number in generations]
+    return {"fernet-key": pulumi.Output.all(*keys).apply(",".join), **signing}
+
+
+def _logical(generation: int) -> str:
+    return "fernet-key" if generation == 1 else f"fernet-key-{generation}"
 
 
 def _url_safe(base64: str) -> str:

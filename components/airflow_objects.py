@@ -193,6 +193,13 @@ def user_job(*, release: str, image: Any, username: str, email: str) -> Manifest
     return pods.job("create-user", release, image, args=args, secrets=DATABASE_KEYS, files=[ADMIN_PASSWORD], environment=environment)
 
 
+def rotation_job(*, release: str, image: Any) -> Manifest:
+    """Spec of the Job that encrypts connections and variables anew, with the newest key."""
+    return pods.job(
+        "rotate-fernet-key", release, image, args=["airflow", "rotate-fernet-key"], secrets=DATABASE_KEYS | FERNET_KEY, environment={}
+    )
+
+
 def _volumes(component: CoreComponent) -> list[Volume]:
     files = pods.secret_files(component.secrets.values())
     wanted = (

@@ -27,7 +27,7 @@ from components.airflow_manifests import given_manifests
 from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.cost_tags import component_tags
 from components.efs_storage import SharedVolumes
-from components.settings import CleanupSettings, MetricsSettings, ReplicaSettings
+from components.settings import CleanupSettings, FernetKeySettings, MetricsSettings, ReplicaSettings
 from components.worker_pod import WorkerPod, on_demand_pod, worker_pod
 
 NAMESPACE = "airflow"
@@ -59,6 +59,7 @@ class AirflowReleaseArgs:
     worker_cpu: str
     worker_memory: str
     replicas: ReplicaSettings
+    fernet_key: FernetKeySettings
     metrics: MetricsSettings
     cleanup: CleanupSettings
     web_allowed_cidrs: tuple[str, ...]
@@ -102,7 +103,7 @@ class AirflowRelease(pulumi.ComponentResource):
         secrets = {
             "sql-alchemy-conn": args.database.sync_uri,
             "sql-alchemy-conn-async": args.database.async_uri,
-            **generated_keys(name, self._child),
+            **generated_keys(name, args.fernet_key, self._child),
             objects.ADMIN_PASSWORD: password,
         }
         config = airflow_config(self._options())
@@ -132,6 +133,7 @@ class AirflowRelease(pulumi.ComponentResource):
         # before whoever reports: a name that does not resolve when a program starts means no metrics until it ends
         ready += self._metrics()
         programs = {component.name: self._program(component, config, secrets, [*ready, *claims, user]) for component in objects.CORE}
+        self._rotate_fernet_key(programs.values())
         self._internal_service(programs["api-server"])
         self._maintenance([*files, *claims, migrations])
         web = self._web_service(programs["api-server"])
@@ -239,6 +241,12 @@ class AirflowRelease(pulumi.ComponentResource):
             opts=self._child,
         )
         return deployment
+
+    def _rotate_fernet_key(self, programs: Iterable[pulumi.Resource]) -> None:
+        key = self._args.fernet_key
+        if key.generation > key.oldest_accepted:
+            # when every program knows the new key: one that does not could no longer read what is encrypted with it
+            self._job("rotate-fernet-key", objects.rotation_job(release=RELEASE, image=self._args.image), [vars(key)], programs)
 
     def _metrics(self) -> list[pulumi.Resource]:
         if not self._args.metrics.enabled:

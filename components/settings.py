@@ -130,6 +130,16 @@ class ReplicaSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FernetKeySettings:
+    """Which of the keys that encrypt connections and variables in the database are in use."""
+
+    generation: int
+    """What is written is encrypted with this one."""
+    oldest_accepted: int
+    """The first that can still be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricsSettings:
     """Airflow's metrics, for Prometheus."""
 
@@ -170,6 +180,7 @@ class AirflowSettings:
     worker_memory: str
     """Memory request and limit of a task's pod, as Kubernetes writes it."""
     replicas: ReplicaSettings
+    fernet_key: FernetKeySettings
     metrics: MetricsSettings
     cleanup: CleanupSettings
 

@@ -330,6 +330,15 @@ def airflow_is_sound(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
 
 
 @_rule
+def fernet_key_can_be_read(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
+    """What the newest key encrypts must be readable."""
+    key = airflow.fernet_key
+    yield from _between("airflow.fernetKey.generation", key.generation, 1, 1000)
+    way_out = "first raise airflow.fernetKey.generation and deploy, then this"
+    yield from _between("airflow.fernetKey.oldestAccepted", key.oldest_accepted, 1, max(key.generation, 1), way_out)
+
+
+@_rule
 def metrics_image_is_pinned(airflow: kinds.AirflowSettings, environment: str) -> Iterator[Problem]:
     """The exporter that runs is the one that was chosen."""
     image = airflow.metrics.image

@@ -14,7 +14,7 @@ from components.airflow_database import DatabaseConnection
 from components.airflow_manifests import MANIFESTS
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import SharedVolumes
-from components.settings import CleanupSettings, MetricsSettings, ReplicaSettings
+from components.settings import CleanupSettings, FernetKeySettings, MetricsSettings, ReplicaSettings
 from tests.conftest import Engine, built_once, secrets_of
 
 Build = Callable[..., Engine]
@@ -59,6 +59,7 @@ def release(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowRele
             "worker_cpu": "250m",
             "worker_memory": "1Gi",
             "replicas": ReplicaSettings(api_server=2, scheduler=3, dag_processor=1, triggerer=1),
+            "fernet_key": FernetKeySettings(generation=1, oldest_accepted=1),
             "metrics": MetricsSettings(enabled=False, image="exporter:v1"),
             "cleanup": CleanupSettings(pods=False, database_retention_days=0, log_retention_days=0),
             "web_allowed_cidrs": (),
@@ -229,6 +230,21 @@ def test_b6_the_fernet_key_is_32_url_safe_bytes(build: Build, preview: bool, tag
     assert engine.resources["random:index/randomBytes:RandomBytes", "airflow-fernet-key"] == {"length": 32}
     if not preview:
         assert not set("+/") & set(engine.resources[SECRET]["stringData"]["fernet-key"])
+
+
+@pytest.mark.parametrize(("generation", "oldest", "names"), [(2, 1, ["-2", ""]), (3, 3, ["-3"]), (3, 2, ["-3", "-2"])])
+def test_b6_the_newest_key_comes_first_and_older_ones_stay_while_they_are_accepted(
+    build: Build, preview: bool, tags: dict[str, str], generation: int, oldest: int, names: list[str]
+) -> None:
+    engine = build(release(tags, fernet_key=FernetKeySettings(generation=generation, oldest_accepted=oldest)))
+    keys = {name for kind, name in engine.resources if kind == "random:index/randomBytes:RandomBytes"}
+    assert keys == {f"airflow-fernet-key{name}" for name in names}
+    rotation = (JOB, "airflow-rotate-fernet-key")
+    assert (rotation in engine.resources) is (len(names) > 1), "with one key there is nothing to encrypt anew"
+    if rotation in engine.resources:
+        assert waits_for(engine, *rotation) >= {f"airflow-{program}" for program in PROGRAMS}, "all must know the new key first"
+    if not preview:
+        assert engine.resources[SECRET]["stringData"]["fernet-key"].count(",") == len(names) - 1
 
 
 @pytest.mark.parametrize("claim", ["dags", "logs"])

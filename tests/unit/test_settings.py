@@ -221,6 +221,8 @@ RULES = {
     "a tag of AWS's": ({"tags": {"aws:x": "1"}}, "tags.aws:x: keys that begin with aws"),
     "a tag of the program's": ({"tags": {"component": "x"}}, "Component is set by the program"),
     "a chart's version that is none": ({"autoscaler.chartVersion": "latest"}, "is no chart version (9.59.0)"),
+    "a key of the future": ({"airflow.fernetKey.oldestAccepted": 2}, "must be 1 to 1; first raise airflow.fernetKey.generation"),
+    "no key": ({"airflow.fernetKey.generation": 0}, "airflow.fernetKey.generation = 0: must be 1 to 1000"),
     "the exporter's image at latest": ({"airflow.metrics.image": "prom/statsd-exporter"}, "pin a tag or a digest"),
     "the exporter's digest cut": ({"airflow.metrics.image": "prom/statsd-exporter@sha256:12"}, "is no digest"),
     "the exporter by tag in prod": (
