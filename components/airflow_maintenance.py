@@ -15,6 +15,7 @@ import pulumi_kubernetes as k8s
 from components import airflow_pods
 from components.airflow_config import LOGS
 from components.settings import CleanupSettings
+from components.web_ui import PRIVATE_RANGES
 
 PODS, DATABASE, FILES = "cleanup-pods", "cleanup-database", "cleanup-logs"
 SCHEDULES = {PODS: "17 * * * *", DATABASE: "23 3 * * *", FILES: "41 3 * * *"}
@@ -92,7 +93,7 @@ class AirflowMaintenance(pulumi.ComponentResource):
 
 
 EGRESS = {PODS: 443, DATABASE: 5432}
-"""CronJob to the one port it may call: the Kubernetes API, the database. Names are resolved by a rule for all pods."""
+"""CronJob to the one port that it may call, at private addresses: the Kubernetes API, the database. All pods may resolve names."""
 
 
 def cron_jobs(cleanup: CleanupSettings, *, release: str, image: Any) -> dict[str, dict[str, Any]]:
@@ -128,5 +129,5 @@ def _egress(component: str, port: int) -> dict[str, Any]:
     return {
         "podSelector": {"matchLabels": {"component": component}},
         "policyTypes": ["Egress"],
-        "egress": [{"ports": [{"protocol": "TCP", "port": port}]}],
+        "egress": [{"to": [{"ipBlock": {"cidr": cidr}} for cidr in PRIVATE_RANGES], "ports": [{"protocol": "TCP", "port": port}]}],
     }

@@ -69,11 +69,11 @@ def test_b3_pods_are_deleted_with_two_verbs_and_without_a_secret(build: Build) -
 
 def test_b4_each_reaches_one_port_and_the_one_for_logs_none(build: Build) -> None:
     engine = build(made(ALL))
-    ports = {name: policy["spec"]["egress"] for name, policy in engine.of_type(POLICY).items()}
-    assert ports == {
-        "m-cleanup-pods-traffic": [{"ports": [{"protocol": "TCP", "port": 443}]}],
-        "m-cleanup-database-traffic": [{"ports": [{"protocol": "TCP", "port": 5432}]}],
-    }
+    rules = {name: policy["spec"]["egress"] for name, policy in engine.of_type(POLICY).items()}
+    ports = {name: [port["port"] for port in rule["ports"]] for name, [rule] in rules.items()}
+    assert ports == {"m-cleanup-pods-traffic": [443], "m-cleanup-database-traffic": [5432]}
+    for [rule] in rules.values():
+        assert "0.0.0.0/0" not in str(rule["to"]), "private addresses only"
 
 
 def test_b4_all_are_restricted_and_on_core_nodes() -> None:
