@@ -6,6 +6,8 @@ DAGS ?= dags
 # settings for this run only: make up CONFIG="airflow.metrics.enabled=true airflow.cleanup.pods=true"
 CONFIG ?=
 SETTINGS = $(addprefix --config=,$(CONFIG))
+KIND ?= notice
+NOTICE_SCALE ?= 1
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +22,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example password env check format unit engine e2e test
+.PHONY: promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example drill password env check format unit engine e2e test
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -50,6 +52,8 @@ nodes: $(READY) ## nodes and pods by lifecycle
 	@$(OPERATE) nodes
 run-example: $(READY) ## run example_bash_operator; succeeds only if every task ran on a Spot node
 	@$(OPERATE) run-example
+drill: $(READY) ## lose something under load: KIND=notice|sudden|all-spot|scheduler|api-server|database; fails unless nothing was lost
+	@$(OPERATE) drill --kind $(KIND) --notice-scale $(NOTICE_SCALE) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(OUTPUT),--output $(OUTPUT))
 
 promote: $(READY) ## move what runs in FROM=dev to TO=staging, in the Pulumi backend of the shell; YES=1 asks nobody
 	@$(BIN)/python -m operations.promotion --from "$(FROM)" --to "$(TO)" --digest "$(DIGEST)" $(if $(YES),--yes)

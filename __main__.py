@@ -18,6 +18,7 @@ from components.efs_storage import EfsStorage, EfsStorageArgs
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs
 from components.settings import Settings
+from components.spot_drill import SpotDrill, SpotDrillArgs
 from components.spot_node_group import spot_node_groups
 from components.stack_cost import StackCost
 
@@ -30,7 +31,6 @@ stored: dict = {"kms_key_arn": key.arn, "tags": tags}
 network = Network("airflow", NetworkArgs(**vars(settings.network), **stored, region=settings.region))
 cluster = Cluster("airflow", ClusterArgs(**stored, network=network.ids, cluster=settings.cluster, core=settings.core))
 spot = spot_node_groups(settings.workers, cluster.node_wiring, tags)
-
 data: dict = {"vpc_id": network.ids.vpc_id, "subnet_ids": network.ids.private, "client_security_group_id": cluster.node_security_group_id}
 k8s_provider = k8s.Provider("kubernetes", kubeconfig=cluster.kubeconfig, enable_config_map_mutable=True, enable_secret_mutable=True)
 on_cluster = pulumi.ResourceOptions(providers=[k8s_provider])
@@ -40,11 +40,11 @@ image = AirflowImage("airflow", AirflowImageArgs(**vars(settings.image), **store
 database = AirflowDatabase("metadata", AirflowDatabaseArgs(**vars(settings.database), **data, **stored))
 storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, **stored), on_cluster)
 ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), cluster_name=cluster.name, **placed), on_nodes)
+SpotDrill("drill", SpotDrillArgs(**vars(settings.drill), database_identifier=settings.database.identifier, **placed))
 wired: dict = {"image": image.uri, "database": database.connection, "volumes": storage.volumes, "deployment": settings.cluster.name}
 web: dict = {"web_allowed_cidrs": settings.web.allowed_cidrs, "web_certificate_arn": settings.web.certificate_arn}
 airflow_args = AirflowReleaseArgs(**vars(settings.airflow), **wired, **web, web_port=settings.web.port, tags=tags)
 airflow = AirflowRelease("airflow", airflow_args, on_nodes)
-
 pulumi.export("web_ui_url", airflow.web_ui_url)
 pulumi.export("admin_user", airflow.admin_user)
 pulumi.export("admin_password", airflow.admin_password)

@@ -204,6 +204,7 @@ SERVICES = {
     "ecr": Figure("0.10", "GB-month", "ecr_repository_test", "1", "0.10"),
     "logs": Figure("0.50", "GB", "cloudwatch_log_group_test", "1000", "500.00"),
     "logs kept": Figure("0.03", "GB-month", "cloudwatch_log_group_test", "500", "15.00"),
+    "alarm": Figure("0.10", "month", "cloudwatch_metric_alarm_test", "1", "0.10"),
     "kms": Figure("1.00", "month", "kms_key_test", "1", "1.00"),
     "secret": Figure("0.40", "month", "secretsmanager_secret_test", "1", "0.40"),
     "s3": Figure("0.023", "GB-month", "mwaa_environment_test", "1", "0.023"),

@@ -202,6 +202,7 @@ PRICED: Mapping[str, Pricer] = {
     "aws:s3/bucket:Bucket": _buckets,
     "aws:s3/bucketV2:BucketV2": _buckets,
     "aws:cloudwatch/logGroup:LogGroup": _log_groups,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": _each("CloudWatch alarms", "workers", "alarm", "alarm"),
     "aws:kms/key:Key": _each("KMS keys", "cluster", "kms", "key"),
     "aws:secretsmanager/secret:Secret": _each("Secrets Manager", "cluster", "secret", "secret"),
 }

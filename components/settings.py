@@ -205,6 +205,13 @@ class AutoscalerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrillSettings:
+    """Rehearsals of the loss of Spot nodes."""
+
+    enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class BudgetSettings:
     """What a stack may cost."""
 
@@ -234,6 +241,7 @@ class Settings:
     airflow: AirflowSettings
     web: WebSettings
     autoscaler: AutoscalerSettings
+    drill: DrillSettings
     budget: BudgetSettings
 
     @classmethod

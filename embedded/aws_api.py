@@ -166,8 +166,10 @@ def understand(environ: dict[str, Any]) -> Call | None:
     try:
         model = get_service_model(service)
         request = Request(environ)
-        protocol = model.metadata["protocol"]
         target = request.headers.get("X-Amz-Target", "")
+        protocol = model.metadata["protocol"]
+        if protocol not in PROTOCOL_PARSERS:  # the newest of several that a service speaks, which SDKs do not use here
+            protocol = "json" if target else "query"
         name, url_params = request.values.get("Action") or target.rpartition(".")[2], {}
         if not name:
             operation, url_params = get_service_router(service).match(request)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from embedded.aws_fis import check_template
 from embedded.aws_records import Params, backend, error
 from embedded.cloud import Cloud
 
@@ -255,6 +256,8 @@ BEFORE: dict[str, tuple[Check, ...]] = {
     "iam:CreateRole": (check_json_policy("AssumeRolePolicyDocument", "MalformedPolicyDocument"),),
     "iam:PutRolePolicy": (check_json_policy("PolicyDocument", "MalformedPolicyDocument"),),
     "iam:CreatePolicy": (check_json_policy("PolicyDocument", "MalformedPolicyDocument"),),
+    "fis:CreateExperimentTemplate": (check_template,),
+    "fis:UpdateExperimentTemplate": (check_template,),
     "efs:PutFileSystemPolicy": (check_json_policy("Policy", "InvalidPolicyException"),),
     "efs:CreateAccessPoint": (check_access_point,),
 }

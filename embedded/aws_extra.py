@@ -9,6 +9,7 @@ from typing import Any
 from botocore import xform_name
 from moto.core.utils import get_service_model
 
+from embedded import aws_fis, database
 from embedded.aws_checks import ENGINE_VERSIONS, Check, file_system_of
 from embedded.aws_records import Params, backend, error
 from embedded.cloud import Cloud
@@ -62,6 +63,7 @@ def _tag_machine(group: Any, instance: Any) -> None:
     """Tags of the launch template's tag specifications, on the instance, its volumes and its network interfaces."""
     ec2, template = group.ec2_backend, group.ec2_launch_template
     instance.region_name = group.region
+    instance.lifecycle = "spot" if group.capacity_rebalance else None  # EKS's Spot groups rebalance, its others do not
     data = template.get_version(template.default_version_number).data if template else {}
     named = [item["DeviceName"] for item in data.get("BlockDeviceMapping") or data.get("BlockDeviceMappings") or []]
     for name, device in list(instance.block_device_mapping.items()):
@@ -130,6 +132,11 @@ def after_database(cloud: Cloud, params: Params) -> None:
         name = f"/aws/rds/instance/{params['DBInstanceIdentifier']}/{kind}"
         if name not in logs.groups:
             logs.create_log_group(name, {})
+
+
+def after_reboot(cloud: Cloud, params: Params) -> None:
+    """A reboot of a database ends every connection."""
+    database.restart_database(cloud, params["DBInstanceIdentifier"])
 
 
 def update_file_system(cloud: Cloud, params: Params) -> Params:
@@ -225,9 +232,11 @@ AFTER: dict[str, tuple[Check, ...]] = {
     "ec2:DeleteVpc": (after_vpc,),
     "rds:CreateDBInstance": (after_database,),
     "rds:ModifyDBInstance": (after_database,),
+    "rds:RebootDBInstance": (after_reboot,),
     "efs:DeleteFileSystem": (after_file_system,),
 }
 OPERATIONS: dict[str, Callable[[Cloud, Params], Params]] = {
+    "fis:StartExperiment": aws_fis.start_experiment,
     "efs:UpdateFileSystem": update_file_system,
     "efs:UpdateFileSystemProtection": update_protection,
     "efs:PutBackupPolicy": put_backup_policy,

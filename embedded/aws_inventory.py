@@ -51,6 +51,8 @@ def inventory(cloud: Cloud) -> dict[str, list[str]]:
         "kms:key": [key.id for key in kms.keys.values() if key.key_state != "PendingDeletion" and not _is_of_aws(key)],
         "kms:alias": [name for key in kms.keys.values() for name in key.aliases if not name.startswith("alias/aws/")],
         "logs:log-group": backend(cloud, "logs").groups,
+        "cloudwatch:alarm": backend(cloud, "cloudwatch").alarms,
+        "fis:experiment-template": backend(cloud, "fis").experiment_templates,
         "secretsmanager:secret": [secret.name for secret in backend(cloud, "secretsmanager").secrets.values() if not secret.is_deleted()],
         "sns:topic": backend(cloud, "sns").topics,
         "sqs:queue": backend(cloud, "sqs").queues,

@@ -149,6 +149,24 @@ def _first_contents(username: str, password: str, database: str) -> list[str]:
     ]
 
 
+def _power_on(cloud: Cloud, program: Path, data: Path) -> None:
+    def answers() -> bool:
+        try:
+            return _sql(cloud, "SELECT 1").strip() == "1"
+        except CloudError:
+            return False
+
+    processes.start(cloud, PROCESS, _command(program, data, f"{ROOT}/program/bin/postgres", "-D", DATA), ready=answers)
+
+
+def restart_database(cloud: Cloud, identifier: str) -> None:
+    """Stop the server and start it with the same data and settings; every session is cut."""
+    home = cloud.path("database", identifier)
+    version = json.loads((home / "initialised.json").read_text())["engine_version"]
+    stop_database(cloud, identifier)
+    _power_on(cloud, ensure_program(version), home / "data")
+
+
 def start_database(
     cloud: Cloud,
     identifier: str,
@@ -186,14 +204,7 @@ def start_database(
     if process:
         os.kill(process.pid, signal.SIGHUP)
         return
-
-    def answers() -> bool:
-        try:
-            return _sql(cloud, "SELECT 1").strip() == "1"
-        except CloudError:
-            return False
-
-    processes.start(cloud, PROCESS, _command(program, data, f"{ROOT}/program/bin/postgres", "-D", DATA), ready=answers)
+    _power_on(cloud, program, data)
     if not done.exists():
         for statement in _first_contents(username, password, database):
             _sql(cloud, statement + ";")

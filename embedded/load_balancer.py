@@ -1,6 +1,7 @@
 """Load balancers: what AWS's cloud controller and an NLB do for Services of type LoadBalancer, as one process.
 
-Every Service gets this cloud's loopback address; connections to a Service's port go to its node port on a Ready node. Source ranges and
+Every Service gets this cloud's loopback address; connections to a Service's port go to its node port on a Ready node. Like AWS's
+controller it also deletes the Node objects of machines that are gone. Source ranges and
 `scheme` annotations have no meaning on a loopback address and are not read. Services with a `loadBalancerClass` are left to whoever serves
 that class, as the real controller does.
 """
@@ -57,6 +58,16 @@ def ready_addresses(nodes: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def vanished(node_objects: list[dict[str, Any]], instances: set[str]) -> list[dict[str, Any]]:
+    """Nodes that stopped answering and whose instance is none of those that run: the cloud controller deletes their objects."""
+    return [
+        node
+        for node in node_objects
+        if (provider := node["spec"].get("providerID", "")).startswith("aws:") and provider.rpartition("/")[2] not in instances
+        if any(condition["type"] == "Ready" and condition["status"] != "True" for condition in node["status"].get("conditions", []))
+    ]
+
+
 class Api:
     """The few calls to the Kubernetes API that the controller makes."""
 
@@ -92,6 +103,11 @@ class Api:
         answer.raise_for_status()
         meta["resourceVersion"] = answer.json()["metadata"]["resourceVersion"]
 
+    def forget(self, node: dict[str, Any]) -> None:
+        """Delete a Node object, unless another machine took its name in between."""
+        body = {"preconditions": {"uid": node["metadata"]["uid"]}}
+        self.session.delete(f"{self.root}/nodes/{node['metadata']['name']}", json=body, timeout=10)
+
     def warn(self, service: Service, reason: str, message: str) -> None:
         """Leave an Event on a Service."""
         meta = service["metadata"]
@@ -120,9 +136,14 @@ class Balancer:
 
     async def run(self) -> None:
         """Follow the API server for good; while it is away, connections are still served."""
+        from embedded.nodes import nodes
+
         while True:
             try:
-                self.nodes = ready_addresses((await asyncio.to_thread(self.api.get, "nodes"))["items"])
+                node_objects = (await asyncio.to_thread(self.api.get, "nodes"))["items"]
+                self.nodes = ready_addresses(node_objects)
+                for node in vanished(node_objects, {spec.instance_id for spec in nodes(self.cloud)}):
+                    await asyncio.to_thread(self.api.forget, node)
                 services = await asyncio.to_thread(self.api.get, "services")
                 for service in services["items"]:
                     await self._settle(service)

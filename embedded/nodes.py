@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -59,15 +59,16 @@ def _lock(cloud: Cloud) -> Iterator[None]:
         yield
 
 
-def _take_number(cloud: Cloud, spec: NodeSpec) -> tuple[NodeSpec, int]:
-    """Give the node an address, and a name after it when it has none."""
+def _take_number(cloud: Cloud, spec: NodeSpec, former: Iterable[str] = ()) -> tuple[NodeSpec, int]:
+    """Give the node an address, and a name after it when it has none; rather not one whose former Node object is still there."""
     with _lock(cloud):
         taken = {json.loads(file.read_text())["number"] for file in cloud.path("nodes").glob("*/spec.json")}
         free = [number for number in range(1, MAX_NODES + 1) if number not in taken]
         own = [number for number in free if node_config.node_name(cloud, number) == spec.name]
         if not free:
             raise CloudError(f"{MAX_NODES} nodes run; no address is left for another")
-        number = (own or free)[0]
+        fresh = [number for number in free if node_config.node_name(cloud, number) not in former]
+        number = (own or fresh or free)[0]
         spec = dataclasses.replace(spec, name=spec.name or node_config.node_name(cloud, number))
         file = cloud.path("nodes", spec.name) / "spec.json"
         if file.exists():
@@ -134,7 +135,7 @@ def start_nodes(cloud: Cloud, specs: Sequence[NodeSpec]) -> list[NodeSpec]:
     former = {item["metadata"]["name"]: item["spec"].get("providerID") for item in _node_objects(cloud)}
     try:
         for spec in specs:
-            named, number = _take_number(cloud, spec)
+            named, number = _take_number(cloud, spec, former)
             started.append(named)
             if named.name in former and (cloud.simulated or former[named.name] != node_config.provider_id(named)):
                 # a kubelet would take the object over, with the provider id of the earlier instance at this address; kwok wants a new one

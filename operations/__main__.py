@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from operations import placement
+from operations import drill, placement
 from operations.deployment import OperationError, find
+from operations.drill_blows import KINDS
 from operations.run_dag import run_dag
 
 
@@ -18,12 +20,22 @@ def main() -> int:
     example = commands.add_parser("run-example", help="run a DAG and show where its worker pods ran")
     example.add_argument("--dag", default="example_bash_operator")
     commands.add_parser("nodes", help="nodes and pods by lifecycle")
+    rehearsal = commands.add_parser("drill", help="take something away from a busy Airflow and prove that nothing was lost")
+    rehearsal.add_argument("--kind", choices=KINDS, default="notice")
+    rehearsal.add_argument("--notice-scale", type=float, default=1.0, help="shortens the notice, on an embedded cloud (1: two minutes)")
+    rehearsal.add_argument("--confirm", default="", metavar="STACK", help="name of the stack, when it is production")
+    rehearsal.add_argument("--output", type=Path, default=drill.default_output(), help="file for the record")
     arguments = parser.parse_args()
     try:
         deployment = find(arguments.stack)
         if arguments.command == "nodes":
             print(placement.table(deployment))
             return 0
+        if arguments.command == "drill":
+            order = drill.Order(
+                kind=arguments.kind, notice_scale=arguments.notice_scale, confirm=arguments.confirm, output=arguments.output
+            )
+            return 0 if drill.run(deployment, order).held else 1
         return 0 if run_dag(deployment, arguments.dag) else 1
     except OperationError as error:
         print(f"error: {error}", file=sys.stderr)

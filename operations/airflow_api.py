@@ -29,6 +29,11 @@ class AirflowApi:
             raise OperationError(f"{self._url} refused the log-in of {deployment.admin_user}: {answer.status_code} {answer.text[:200]}")
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The log-in, for somebody who makes requests of their own."""
+        return {"Authorization": str(self._session.headers["Authorization"])}
+
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         """One request below `/api/v2`; its JSON answer.
 
@@ -71,8 +76,18 @@ class AirflowApi:
         """Task instances of a run, mapped ones one by one."""
         return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})["task_instances"]
 
+    def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[dict[str, Any]]:
+        """Every try of a task instance, the present one too."""
+        index = f"/{map_index}" if map_index >= 0 else ""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}{index}/tries"
+        return self.call("GET", path)["task_instances"]
+
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Log of one try of a task instance, as the web UI shows it."""
+        lines = self.log_lines(dag_id, run_id, task_id, try_number, map_index)
+        return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in lines)
+
+    def log_lines(self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int) -> list[Any]:
+        """Lines of a log as Airflow gives them; what a task wrote has a timestamp, what Airflow says about the log has none."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        content = self.call("GET", path, params={"map_index": map_index, "full_content": "true"})["content"]
-        return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content)
+        return self.call("GET", path, params={"map_index": map_index, "full_content": "true"})["content"]

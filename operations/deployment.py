@@ -25,6 +25,8 @@ class Deployment:
     admin_password: str
     namespace: str
     kubeconfig: dict[str, Any]
+    cost_tags: dict[str, str]
+    """Tags of every AWS resource of the stack."""
 
     def __repr__(self) -> str:
         return f"Deployment(stack={self.stack!r}, web_ui_url={self.web_ui_url!r})"  # never the password or the kubeconfig
@@ -40,7 +42,7 @@ def from_outputs(stack: str, outputs: dict[str, Any]) -> Deployment:
     Raises:
         OperationError: an output is missing, so the stack is not (fully) deployed.
     """
-    wanted = ("web_ui_url", "admin_user", "admin_password", "namespace", "kubeconfig")
+    wanted = ("web_ui_url", "admin_user", "admin_password", "namespace", "kubeconfig", "cost_tags")
     missing = [key for key in wanted if not outputs.get(key)]
     if missing:
         raise OperationError(f"stack '{stack}' is not deployed: it has no output {', '.join(missing)}; deploy it first")
@@ -56,12 +58,26 @@ def find(stack: str) -> Deployment:
     Raises:
         OperationError: there is no such stack, no access to it, or it is not deployed.
     """
-    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
+    return from_outputs(stack, json.loads(_pulumi(stack, "stack", "output", "--json", "--show-secrets")))
+
+
+def configuration(stack: str) -> dict[str, str]:
+    """Settings of a stack by their full names, as text.
+
+    Raises:
+        OperationError: there is no such stack, or no access to it.
+    """
+    settings = json.loads(_pulumi(stack, "config", "--json"))
+    return {name: str(item.get("value", "")) for name, item in settings.items()}
+
+
+def _pulumi(stack: str, *arguments: str) -> str:
+    command = ["pulumi", *arguments, "--stack", stack]
     folder = os.environ.get("AIRFLOW_ON_EKS_WORKSPACE")
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     except FileNotFoundError:
         raise OperationError("no 'pulumi' on PATH; install it, or use the embedded cloud: 'make up'") from None
     if answer.returncode:
-        raise OperationError(f"cannot read the outputs of stack '{stack}': {answer.stderr.strip()}")
-    return from_outputs(stack, json.loads(answer.stdout))
+        raise OperationError(f"cannot read stack '{stack}': {answer.stderr.strip()}")
+    return answer.stdout

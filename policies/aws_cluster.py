@@ -134,7 +134,7 @@ def _(it: Subject) -> Verdict:
     found = statements(it, "policy")
     if found is None:
         return UNKNOWN
-    writes = [item for item in found if re.search("SetDesiredCapacity|TerminateInstance", str(item.get("Action")))]
+    writes = [item for item in found if re.search("autoscaling:(SetDesiredCapacity|TerminateInstance)", str(item.get("Action")))]
     return all("k8s.io/cluster-autoscaler/" in str(item.get("Condition")) for item in writes)
 
 

@@ -6,6 +6,7 @@ Parameter names are AWS's; "?" means the input's own name in AWS's spelling. Wha
 from __future__ import annotations
 
 from embedded.providers.aws_cluster import CLUSTER
+from embedded.providers.aws_drill import DRILL
 from embedded.providers.aws_identity import IAM, KEYS_AND_LOGS
 from embedded.providers.aws_network import LAUNCH_TEMPLATE, NETWORK
 from embedded.providers.aws_security_groups import SECURITY_GROUPS
@@ -22,4 +23,5 @@ TABLE: dict[str, Kind] = {
     **RDS,
     **EFS,
     **ECR,
+    **DRILL,
 }

@@ -10,8 +10,10 @@ import time
 import urllib.request
 
 import pytest
+from kubernetes import client, config
 from pulumi import automation as auto
 
+from embedded.control_plane import admin_kubeconfig
 from embedded.engine import Progress, shipped_stacks
 from tests.engine.conftest import Engine
 
@@ -87,3 +89,34 @@ def test_other_instance_types_replace_the_spot_group_and_its_nodes(engine: Engin
     cluster = eks.list_clusters()["clusters"][0]
     assert eks.describe_nodegroup(clusterName=cluster, nodegroupName="ng-spot1")["nodegroup"]["instanceTypes"] == group["instanceTypes"]
     assert not engine.run(engine.stack("local").up).counts["failed"]
+
+
+def test_a20_an_interrupted_spot_node_is_replaced_drained_and_gone_and_the_stack_has_no_drift(engine: Engine) -> None:
+    fis, scaling, cluster = engine.client("fis"), engine.client("autoscaling"), admin(engine)
+    templates = {item["tags"]["Drill"]: item["id"] for item in fis.list_experiment_templates()["experimentTemplates"]}
+    assert templates.keys() == {"notice", "sudden", "all-spot"}
+    before = spot_nodes(cluster)
+    id = fis.start_experiment(experimentTemplateId=templates["notice"], tags={"NoticeScale": "0.1"})["experiment"]["id"]
+    [chosen] = fis.list_experiment_resolved_targets(experimentId=id)["resolvedTargets"]
+    deadline, cordoned = time.monotonic() + 60, set()
+    while fis.get_experiment(id=id)["experiment"]["state"]["status"] == "running" and time.monotonic() < deadline:
+        now = spot_nodes(cluster)
+        cordoned |= {name for name, node in now.items() if node.spec.unschedulable and len(now) == len(before) + 1}
+        time.sleep(0.1)
+    assert fis.get_experiment(id=id)["experiment"]["state"]["status"] == "completed"
+    after = spot_nodes(cluster)
+    [gone] = before.keys() - after.keys()
+    assert before[gone].spec.provider_id.endswith(chosen["targetInformation"]["arn"].rpartition("/")[2])
+    assert cordoned == {gone}, "the replacement is there before the old node is cordoned"
+    assert len(after) == len(before)
+    sizes = {group["DesiredCapacity"] for group in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]}
+    assert sizes == {2}, "a replacement is no growth"
+    assert set(engine.stack("local").refresh(suppress_progress=True).summary.resource_changes or {}) == {"same"}
+
+
+def admin(engine: Engine) -> client.CoreV1Api:
+    return client.CoreV1Api(config.new_client_from_config(str(admin_kubeconfig(engine.cloud))))
+
+
+def spot_nodes(api: client.CoreV1Api) -> dict[str, client.V1Node]:
+    return {node.metadata.name: node for node in api.list_node(label_selector="lifecycle=Ec2Spot").items}

@@ -168,6 +168,21 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
         "autoscaler",
         {"assumeRolePolicy": trust("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession")},
     ),
+    "drill-template": (
+        "aws:fis/experimentTemplate:ExperimentTemplate",
+        "drill",
+        {
+            "stopConditions": [{"source": "aws:cloudwatch:alarm", "value": UNKNOWN}],
+            "targets": [
+                {
+                    "name": "nodes",
+                    "resourceTags": [
+                        {"key": key, "value": value} for key, value in (("Project", "x"), ("Stack", "prod"), ("CapacityType", "spot"))
+                    ],
+                }
+            ],
+        },
+    ),
     "scaler-policy": (
         "aws:iam/rolePolicy:RolePolicy",
         "autoscaler",
@@ -445,6 +460,10 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("iam-no-star", "scaler-policy", "policy", allow("*", "*")),
     ("iam-no-star", "scaler-policy", "policy", allow("s3:PutObject", "*")),
     ("iam-autoscaler-own-groups", "scaler-policy", "policy", allow("autoscaling:SetDesiredCapacity", "arn:aws:autoscaling:::x")),
+    ("iam-drill-own-nodes", "scaler-policy", "policy", allow("ec2:TerminateInstances", "arn:aws:ec2:::instance/*")),
+    ("drill-own-nodes", "drill-template", "targets.0.resourceTags", [{"key": "Stack", "value": "prod"}]),
+    ("drill-own-nodes", "drill-template", "targets.0.resourceArns", ["arn:aws:ec2:us-west-2:123456789012:instance/i-1"]),
+    ("drill-stop-condition", "drill-template", "stopConditions", [{"source": "none"}]),
     ("iam-no-administrator", "node-role-AmazonEKS_CNI_Policy", "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"),
     ("iam-no-static-keys", "+aws:iam/accessKey:AccessKey", "user", "ci"),
     ("rds-encrypted", "database", "storageEncrypted", REMOVED),

@@ -24,6 +24,7 @@ from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs, NetworkIds
 from components.node_group import NodeWiring
 from components.settings import CleanupSettings, Settings
+from components.spot_drill import SpotDrill, SpotDrillArgs
 from components.spot_node_group import SpotNodeGroup, SpotNodeGroupArgs
 from tests.conftest import PROJECT, Engine, run_program
 from tests.unit.test_settings import load
@@ -69,6 +70,7 @@ ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]
         image="registry/airflow@sha256:0",
         cleanup=CleanupSettings(pods=True, database_retention_days=90, log_retention_days=90),
     ),
+    SpotDrill: lambda settings, tags: SpotDrillArgs(enabled=True, database_identifier="db", region=settings.region, tags=tags),
     AirflowRelease: lambda settings, tags: AirflowReleaseArgs(
         **vars(settings.airflow),
         image="registry/airflow@sha256:0",

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from embedded import cloud as clouds
 from embedded import pki
 from embedded.aws_api import start_aws_api, stop_aws_api
-from embedded.cloud import Cloud
+from embedded.cloud import ACCOUNT_ID, Cloud
 from embedded.providers.aws import AwsProvider
 from embedded.providers.aws_functions import FUNCTIONS, get_cluster_auth, get_policy_document
 from embedded.providers.aws_hardware import Hardware
@@ -432,3 +432,81 @@ def test_aws_itself_refuses_values_its_models_do_not_list(aws: Aws) -> None:
 def test_the_authorities_of_databases_are_published_as_amazon_does(running: Cloud) -> None:
     with urllib.request.urlopen(running.aws_endpoint + pki.TRUST_STORE_PATH, timeout=10) as answer:
         assert answer.read() == pki.ca(running)[0].read_bytes()
+
+
+NODES = {"resourceType": "aws:ec2:spot-instance", "resourceTags": {"Stack": "x"}, "selectionMode": "COUNT(1)"}
+TAKE = {
+    "actionId": "aws:ec2:send-spot-instance-interruptions",
+    "parameters": {"durationBeforeInterruption": "PT2M"},
+    "targets": {"SpotInstances": "nodes"},
+}
+
+
+@pytest.mark.parametrize(
+    ("action", "target", "conditions", "message"),
+    [
+        ({"actionId": "aws:ec2:stop-instances"}, {}, [], "has no action aws:ec2:stop-instances"),
+        ({"parameters": {"durationBeforeInterruption": "PT1M"}}, {}, [], "from PT2M to PT15M"),
+        ({"parameters": {"duration": "PT2M"}}, {}, [], "takes the parameter durationBeforeInterruption"),
+        ({"targets": {"SpotInstances": "others"}}, {}, [], "needs target SpotInstances of resource type aws:ec2:spot-instance"),
+        ({}, {"resourceType": "aws:ec2:instance"}, [], "needs target SpotInstances of resource type aws:ec2:spot-instance"),
+        ({}, {"selectionMode": "SOME"}, [], r"ALL, COUNT\(n\) or PERCENT\(n\)"),
+        ({}, {"resourceTags": {}}, [], "needs resourceArns or resourceTags"),
+        ({}, {"filters": [{"path": "Placement", "values": ["x"]}]}, [], "by State.Name only"),
+        (
+            {},
+            {},
+            [{"source": "aws:cloudwatch:alarm", "value": f"arn:aws:cloudwatch:us-west-2:{ACCOUNT_ID}:alarm:none"}],
+            "the ARN of an alarm that exists",
+        ),
+    ],
+)
+def test_experiments_that_aws_would_refuse_are_refused(
+    aws: Aws, action: dict[str, Any], target: dict[str, Any], conditions: list[dict[str, str]], message: str
+) -> None:
+    wrong = {"targets": {"nodes": NODES | target}, "actions": {"take": TAKE | action}, "stopConditions": conditions or [{"source": "none"}]}
+    with pytest.raises(ClientError, match=message):
+        aws.client("fis").create_experiment_template(description="d", roleArn=aws.role("fis.amazonaws.com"), **wrong)
+
+
+def test_an_experiment_that_finds_no_instance_fails_and_one_under_an_alarm_stops(aws: Aws) -> None:
+    alarm = aws.make(
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        namespace="AWS/RDS",
+        metricName="DatabaseConnections",
+        statistic="Maximum",
+        comparisonOperator="LessThanThreshold",
+        threshold=1,
+        period=60,
+        evaluationPeriods=2,
+        dimensions={"DBInstanceIdentifier": "db"},
+    )
+    resource, inputs, state = aws.make(
+        "aws:fis/experimentTemplate:ExperimentTemplate",
+        description="d",
+        roleArn=aws.role("fis.amazonaws.com"),
+        stopConditions=[{"source": "aws:cloudwatch:alarm", "value": alarm[2]["arn"]}],
+        actions=[
+            {
+                "name": "take",
+                "actionId": TAKE["actionId"],
+                "parameters": [{"key": "durationBeforeInterruption", "value": "PT2M"}],
+                "target": {"key": "SpotInstances", "value": "nodes"},
+            }
+        ],
+        targets=[
+            {
+                "name": "nodes",
+                "resourceType": NODES["resourceType"],
+                "selectionMode": "ALL",
+                "resourceTags": [{"key": "Stack", "value": "x"}],
+                "filters": [{"path": "State.Name", "values": ["running"]}],
+            }
+        ],
+        tags={"Drill": "notice"},
+    )
+    assert aws.provider.read(resource, inputs, state) == (inputs, state), "what was made is read back as it was given"
+    fis = aws.client("fis")
+    assert fis.start_experiment(experimentTemplateId=resource.id)["experiment"]["state"]["status"] == "failed"
+    aws.client("cloudwatch").set_alarm_state(AlarmName=alarm[0].id, StateValue="ALARM", StateReason="test")
+    assert fis.start_experiment(experimentTemplateId=resource.id)["experiment"]["state"]["status"] == "stopped"

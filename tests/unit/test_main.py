@@ -21,6 +21,7 @@ COMPONENTS = {
     ("airflow-on-eks:index:AirflowDatabase", "metadata"),
     ("airflow-on-eks:index:EfsStorage", "shared"),
     ("airflow-on-eks:index:ClusterAutoscaler", "autoscaler"),
+    ("airflow-on-eks:index:SpotDrill", "drill"),
     ("airflow-on-eks:index:AirflowRelease", "airflow"),
 }
 CLEANUP = {("airflow-on-eks:index:AirflowMaintenance", "airflow-maintenance")}
