@@ -129,6 +129,7 @@ class _Drill:
             self._wait_finished(watch, struck_at)
             self._wait_calm(watch)
         tries = [item for dag in self.runs for item in self._tries(dag, watch)]
+        api_servers = sum("api-server" in pod.name and pod.running for pod in watch.looks[0].pods.values())
         probes = [probe for probe in prober.probes if probe.at >= struck_at]  # before the blow there is nothing to prove
         events = [*watch.events, *drill_view.retry_events(tries), *drill_view.interface_events(probes)]
         verdicts = drill_view.verdicts(
@@ -138,7 +139,7 @@ class _Drill:
             looks=watch.looks,
             probes=probes,
             struck=watch.struck,
-            outage_seconds=blows.OUTAGE_SECONDS.get(self.order.kind),
+            outage_seconds=blows.outage_seconds(self.order.kind, api_servers),
         )
         return Record(
             kind=self.order.kind,

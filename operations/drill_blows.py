@@ -28,9 +28,9 @@ DRILL_TAG = "Drill"
 SCALE_TAG = "NoticeScale"
 NOTICE_SECONDS = 120
 FINISHED = ("completed", "stopped", "failed", "cancelled")
-OUTAGE_SECONDS = {"api-server": 60, "database": 120}
-"""How long the web UI may be away: a single API server has to start again, which takes about 20 s where it was measured; RDS says of a
-reboot that it usually takes under a minute, and of a failover 60 to 120 seconds (RDS user guide)."""
+OUTAGE_SECONDS = {"database": 120, "api-server": 60, "one of several": 10}
+"""How long the web UI may be away. RDS says of a reboot that it usually takes under a minute, and of a failover 60 to 120 seconds (RDS user
+guide). A single API server has to start again, about 20 s where it was measured; one of several is left out of the Service at once."""
 
 
 @dataclass
@@ -111,6 +111,11 @@ def strangers(instances: Mapping[str, Mapping[str, str]], look: Look, cluster: s
     """Instances (id to tags) that are no Spot nodes of the cluster: a drill that could take them is refused."""
     own = {node.instance for node in look.nodes.values() if node.spot}
     return sorted(id for id, tags in instances.items() if id not in own or tags.get("eks:cluster-name", cluster) != cluster)
+
+
+def outage_seconds(kind: str, api_servers: int) -> float | None:
+    """How long a drill of this kind may leave the web UI without an answer; None: not for one request."""
+    return OUTAGE_SECONDS["one of several" if kind == "api-server" and api_servers > 1 else kind] if kind in OUTAGE_SECONDS else None
 
 
 @dataclass

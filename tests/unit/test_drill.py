@@ -216,6 +216,14 @@ def test_instances_outside_of_the_clusters_spot_nodes_are_named() -> None:
     assert drill_blows.strangers({"i-1": {"eks:cluster-name": "other"}}, seen, "airflow") == ["i-1"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "api_servers", "expected"),
+    [("notice", 1, None), ("scheduler", 1, None), ("api-server", 1, 60), ("api-server", 2, 10), ("database", 2, 120)],
+)
+def test_only_what_serves_the_web_ui_may_leave_it_away(kind: str, api_servers: int, expected: float | None) -> None:
+    assert drill_blows.outage_seconds(kind, api_servers) == expected
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("PT2M", 120), ("PT3M", 180), ("PT150S", 150), ("PT2M30S", 150), ("PT0S", 0)])
 def test_durations_of_templates(text: str, seconds: int) -> None:
     assert drill_blows.minutes_and_seconds(text) == seconds
