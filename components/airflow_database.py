@@ -175,13 +175,14 @@ class AirflowDatabase(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*logs, attached])),
         )
 
-        self.connection = _connection(instance.address, password.result)
+        self.connection = connection(instance.address, password.result)
         self.security_group_id = group.id
         self.register_outputs({"connection": vars(self.connection), "security_group_id": self.security_group_id})
 
 
-def _connection(host: pulumi.Output[str], password: pulumi.Output[str]) -> DatabaseConnection:
-    account = password.apply(lambda text: f"{USERNAME}:{quote(text, safe='')}")
+def connection(host: pulumi.Input[str], password: pulumi.Input[str]) -> DatabaseConnection:
+    """How Airflow connects to database `airflow` of a server as user `airflow`; the host as the server's certificate names it."""
+    account = pulumi.Output.secret(password).apply(lambda text: f"{USERNAME}:{quote(text, safe='')}")
     place = pulumi.Output.concat(account, "@", host, f":{PORT}/{DATABASE}")
     return DatabaseConnection(
         host=host,

@@ -6,7 +6,6 @@ Every one is looked for as it is and in base64, because Kubernetes objects and c
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -117,10 +116,3 @@ def files(folder: Path, *, leave_out: Iterable[str] = ()) -> Iterator[tuple[str,
         name = str(path.relative_to(folder))
         if path.is_file() and not path.is_symlink() and not name.startswith(tuple(leave_out)):
             yield name, path.read_bytes()
-
-
-def layers(folder: Path, known: frozenset[str] = frozenset()) -> Iterator[tuple[str, bytes]]:
-    """Every blob of an image store, unpacked where it is packed; those whose names are `known` are passed over."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in known):
-        content = path.read_bytes()
-        yield path.name, gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content

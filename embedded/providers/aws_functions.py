@@ -131,6 +131,21 @@ def get_cluster_auth(clients: Clients, cloud: Cloud, args: Values) -> Values:
     return {"id": args["name"], "token": "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")}
 
 
+def get_cluster(clients: Clients, cloud: Cloud, args: Values) -> Values:
+    """A cluster that exists."""
+    found = clients("eks").describe_cluster(name=args["name"])["cluster"]
+    network = found["resourcesVpcConfig"]
+    keys = ("clusterSecurityGroupId", "endpointPrivateAccess", "endpointPublicAccess", "securityGroupIds", "subnetIds", "vpcId")
+    return {
+        "id": args["name"],
+        "name": args["name"],
+        **{key: found[key] for key in ("arn", "endpoint", "roleArn", "status", "version")},
+        "certificateAuthorities": [found["certificateAuthority"]],
+        "tags": found.get("tags") or {},
+        "vpcConfig": {key: network[key] for key in keys if key in network} | {"publicAccessCidrs": network.get("publicAccessCidrs") or []},
+    }
+
+
 def get_authorization_token(clients: Clients, cloud: Cloud, args: Values) -> Values:
     """Credentials for the registry, which is open in the embedded cloud."""
     more = {"registryIds": [args["registryId"]]} if args.get("registryId") else {}
@@ -210,6 +225,7 @@ FUNCTIONS = {
     "aws:ec2/getInstanceTypes:getInstanceTypes": _function(get_instance_types, "filters"),
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _function(get_instance_type_offerings, "filters locationType"),
     "aws:eks/getAddonVersion:getAddonVersion": _function(get_addon_version, "addonName kubernetesVersion mostRecent"),
+    "aws:eks/getCluster:getCluster": _function(get_cluster, "name"),
     "aws:eks/getClusterAuth:getClusterAuth": _function(get_cluster_auth, "name"),
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _function(get_authorization_token, "registryId"),
     "aws:iam/getPolicyDocument:getPolicyDocument": _function(
