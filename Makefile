@@ -55,6 +55,9 @@ run-example: $(READY) ## run example_bash_operator; succeeds only if every task 
 drill: $(READY) ## lose something under load: KIND=notice|sudden|all-spot|scheduler|api-server|database; fails unless nothing was lost
 	@$(OPERATE) drill --kind $(KIND) --notice-scale $(NOTICE_SCALE) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(OUTPUT),--output $(OUTPUT))
 
+.PHONY: preflight
+preflight: $(READY) ## ask AWS whether the account of the shell has what STACK=dev needs; fails on a shortfall
+	@$(BIN)/python -m operations.preflight --stack $(STACK)
 promote: $(READY) ## move what runs in FROM=dev to TO=staging, in the Pulumi backend of the shell; YES=1 asks nobody
 	@$(BIN)/python -m operations.promotion --from "$(FROM)" --to "$(TO)" --digest "$(DIGEST)" $(if $(YES),--yes)
 

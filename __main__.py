@@ -8,6 +8,7 @@ network ── cluster ─┬─ ng-on-demand   scheduler, API server, DAG proce
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components import preflight
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
 from components.airflow_image import AirflowImage, AirflowImageArgs
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
@@ -23,6 +24,7 @@ from components.spot_node_group import spot_node_groups
 from components.stack_cost import StackCost
 
 settings = Settings.load(pulumi.Config())
+preflight.first_step(settings)
 cost = StackCost(settings.region, settings.budget.monthly_usd)  # of all that follows, which waits until it is within the budget
 tags = cost_tags(settings)
 placed: dict = {"region": settings.region, "tags": tags}

@@ -227,6 +227,10 @@ class Settings:
     """From `aws:region`."""
     stack: str
     environment: Environment
+    account: str | None
+    """AWS account that the stack belongs into; None: whichever the credentials are of."""
+    preflight: Literal["refuse", "warn", "skip"]
+    """What an update does when the account lacks something."""
     owner: str
     cost_center: str
     tags: Mapping[str, str]

@@ -136,6 +136,12 @@ def stack_and_environment_agree(stack: str, environment: str) -> Iterator[Proble
 
 
 @_rule
+def account_is_a_number(account: str | None) -> Iterator[Problem]:
+    """YAML makes a number of digits, and drops a leading zero."""
+    yield from _matches("account", account, r"\d{12}", "an account id has 12 digits", "put it in quotes")
+
+
+@_rule
 def tags_are_legal(tags: Mapping[str, str]) -> Iterator[Problem]:
     """A user's tags neither break AWS's limits nor replace those that split the bill."""
     for key, problem in cost_tags.problems(tags).items():

@@ -35,7 +35,12 @@ from embedded.aws_inventory import inventory
 from embedded.aws_records import CALLER_ARN, error
 from embedded.cloud import ACCOUNT_ID, AWS_PORT, PROJECT, Cloud, CloudError
 
-SIGNING_NAMES = {"elasticfilesystem": "efs", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+SIGNING_NAMES = {
+    "elasticfilesystem": "efs",
+    "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
+    "tagging": "resourcegroupstaggingapi",
+}
 """Where the name in a request's signature is not the service's name in botocore."""
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 

@@ -14,6 +14,12 @@ from embedded.cloud import Cloud
 Check = Callable[[Cloud, Params], None]
 ENGINE_VERSIONS = {"18": "18.4", "17": "17.10", "16": "16.14"}
 """Newest minor of each PostgreSQL major version on RDS (2026-11)."""
+_SIZES = {
+    "t3 t4g": "micro small medium large xlarge 2xlarge",
+    "m5 m6g m6i m7g m7i m8g r5 r6g r6i r7g r7i r8g": "large xlarge 2xlarge 4xlarge",
+}
+DATABASE_CLASSES = {f"db.{family}.{size}" for families, sizes in _SIZES.items() for family in families.split() for size in sizes.split()}
+"""The RDS classes known here."""
 
 
 def _interfaces(cloud: Cloud, **wanted: str) -> list[Any]:
@@ -105,7 +111,7 @@ def check_database(cloud: Cloud, params: Params) -> None:
         raise error("InvalidParameterValue", f"the embedded RDS runs engine postgres only, not {engine}; anything else only works on AWS")
     if version.split(".")[0] not in ENGINE_VERSIONS:
         raise error("InvalidParameterCombination", f"Cannot find version {version} for postgres; there are {', '.join(ENGINE_VERSIONS)}")
-    if not str(params.get("DBInstanceClass", "")).startswith("db."):
+    if params.get("DBInstanceClass") not in DATABASE_CLASSES:
         raise error("InvalidParameterValue", f"Invalid DB Instance class: {params.get('DBInstanceClass')}")
     if not params.get("MasterUsername") or not (params.get("MasterUserPassword") or params.get("ManageMasterUserPassword")):
         raise error(

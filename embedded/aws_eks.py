@@ -247,6 +247,12 @@ _BY_NAME: dict[str, Callable[[Cloud, Params], Params]] = {
     "DeleteNodegroup": delete_nodegroup,
     "UpdateNodegroupConfig": update_nodegroup_config,
     "UpdateNodegroupVersion": update_nodegroup_version,
+    "DescribeClusterVersions": lambda cloud, params: {
+        "clusterVersions": [
+            {"clusterVersion": version, "versionStatus": "STANDARD_SUPPORT", "defaultVersion": version == DEFAULT_VERSION}
+            for version in VERSIONS
+        ]
+    },
     "DescribeAddonVersions": describe_addon_versions,
     "CreateAddon": create_addon,
     "DescribeAddon": _describe("addons", "addonName", "addon", "addon", "Addon"),

@@ -8,12 +8,15 @@ from typing import Any
 
 from botocore import xform_name
 from moto.core.utils import get_service_model
+from moto.iam import models as iam_models
 
 from embedded import aws_fis, database
-from embedded.aws_checks import ENGINE_VERSIONS, Check, file_system_of
+from embedded.aws_checks import DATABASE_CLASSES, ENGINE_VERSIONS, Check, file_system_of
 from embedded.aws_records import Params, backend, error
 from embedded.cloud import Cloud
 
+QUOTAS = {"ec2/L-1216C47A": 256, "ec2/L-34B43A08": 256, "ec2/L-0263D0A3": 5, "vpc/L-F678F1CE": 5}
+"""vCPUs of On-Demand and of Spot Standard instances, as an account in use has them; Elastic IPs and VPCs as a new one. Not enforced."""
 KEPT_BY_RDS = {
     "EnablePerformanceInsights": "performance_insights_enabled",
     "EnableIAMDatabaseAuthentication": "iam_database_authentication_enabled",
@@ -30,6 +33,8 @@ def prepare(cloud: Cloud) -> None:
         for acl in [acl for acl in ec2.network_acls.values() if acl.vpc_id == vpc.id]:
             ec2.network_acls.pop(acl.id)
         ec2.delete_vpc(vpc.id)
+    iam_models.SERVICE_NAME_CONVERSION["spot"] = "EC2Spot"
+    backend(cloud, "iam").create_service_linked_role("spot.amazonaws.com", "Spot was used here before", "")
     _spread_auto_scaling_groups()
 
 
@@ -215,6 +220,24 @@ def engine_versions(cloud: Cloud, params: Params) -> Params:
     }
 
 
+def orderable_options(cloud: Cloud, params: Params) -> Params:
+    """RDS DescribeOrderableDBInstanceOptions, of PostgreSQL: every class in every zone, in both ways, on every storage."""
+    version, name = params.get("EngineVersion", ""), params.get("DBInstanceClass", "")
+    if params["Engine"] != "postgres" or version not in ENGINE_VERSIONS.values() or name not in DATABASE_CLASSES:
+        return {"OrderableDBInstanceOptions": []}
+    zones = [{"Name": zone.name} for zone in backend(cloud, "ec2").describe_availability_zones()]
+    shared = {"Engine": "postgres", "EngineVersion": version, "DBInstanceClass": name, "AvailabilityZones": zones, "MultiAZCapable": True}
+    return {"OrderableDBInstanceOptions": [{**shared, "Vpc": True, "StorageType": kind} for kind in ("gp2", "gp3", "io1", "io2")]}
+
+
+def service_quota(cloud: Cloud, params: Params) -> Params:
+    """Service Quotas GetServiceQuota."""
+    service, code = params["ServiceCode"], params["QuotaCode"]
+    if f"{service}/{code}" not in QUOTAS:
+        raise error("NoSuchResourceException", f"the embedded AWS has no quota {service} {code}")
+    return {"Quota": {"ServiceCode": service, "QuotaCode": code, "Value": float(QUOTAS[f"{service}/{code}"]), "Adjustable": True}}
+
+
 def reset_parameter_group(cloud: Cloud, params: Params) -> Params:
     """RDS ResetDBParameterGroup."""
     group = backend(cloud, "rds").db_parameter_groups.get(params["DBParameterGroupName"])
@@ -245,5 +268,7 @@ OPERATIONS: dict[str, Callable[[Cloud, Params], Params]] = {
     "logs:AssociateKmsKey": associate_kms_key,
     "logs:DisassociateKmsKey": disassociate_kms_key,
     "rds:DescribeDBEngineVersions": engine_versions,
+    "rds:DescribeOrderableDBInstanceOptions": orderable_options,
+    "service-quotas:GetServiceQuota": service_quota,
     "rds:ResetDBParameterGroup": reset_parameter_group,
 }

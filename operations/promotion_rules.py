@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components import settings_rules
+from components.preflight_plan import ECR_IMAGE
 from components.settings_parser import MISSING, Problem
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 """In the order in which a release passes through them."""
 DOCUMENTATION_ACCOUNT = "111122223333"
 """Account that AWS's documentation and the shipped stack files use; nothing in it is anybody's."""
-ECR_IMAGE = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^@:]+)@sha256:[0-9a-f]{64}")
 IMAGE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 

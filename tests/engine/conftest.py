@@ -19,8 +19,8 @@ from embedded.__main__ import _services, _stop_everything
 from embedded.cloud import PROJECT, Cloud
 from embedded.engine import Program, Progress, open_stack, run_program
 
-IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
-"""Simulated nodes run no image, so none is built."""
+IMAGE = "registry.example/airflow-eks-demo@sha256:" + "a" * 64
+"""Simulated nodes run no image, so none is built, and no registry is asked for it."""
 WITHOUT_BUILD = {"airflow-on-eks:image": {"digest": IMAGE}}
 
 

@@ -32,6 +32,8 @@ def test_every_shipped_stack_file_has_a_plan(engine: Engine, name: str) -> None:
     print(f"plan of {name}: {progress.counts['create']} resources in {seconds:.1f} s")
     assert seconds < 20, "a plan that takes longer is not asked for"
     assert engine.inventory() == {}, "a plan creates nothing"
+    lacking = any("shortfall: web.certificateArn" in message for message in progress.messages)
+    assert lacking is (name == "prod"), "a plan says what the account lacks for it, and goes on"
 
 
 def test_a_broken_up_is_repaired_by_the_next(engine: Engine) -> None:

@@ -56,7 +56,7 @@ def in_clear(value: Any) -> Iterator[str]:
 
 def test_the_program_reads_as_a_diagram() -> None:
     text = (PROJECT / "__main__.py").read_text()
-    assert len(text.splitlines()) <= 64
+    assert len(text.splitlines()) <= 60
     branches = (ast.If, ast.IfExp, ast.For, ast.While, ast.Lambda, ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.FunctionDef, ast.Try)
     found = [type(node).__name__ for node in ast.walk(ast.parse(text)) if isinstance(node, branches)]
     assert found == [], "decisions belong into settings and components"
