@@ -30,8 +30,10 @@ up: $(READY) ## deploy the stack onto the embedded cloud on this machine (STACK=
 	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) up
 preview: $(READY) ## show the plan, where its pods can land and what it costs
 	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) preview
-cost: $(READY) ## what the stack would cost; nothing is deployed
-	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) cost
+cost: $(READY) ## what the stack would cost; COMPARE=dev WORKERS=20 MWAA=1 HOURS=8: beside what; LIVE=1: present prices
+	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) cost $(if $(COMPARE),--compare $(COMPARE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(MWAA),--mwaa) $(if $(HOURS),--hours $(HOURS)) $(if $(LIVE),--live)
+cost-docs: $(READY) ## rewrite the figures of docs/alternatives.md from the shipped stacks
+	@$(BIN)/python -m embedded cost-docs
 report: $(READY) ## report.html: cost, placement, what the stack is built from, its last drill
 	@$(BIN)/python -m embedded --stack $(STACK) $(SETTINGS) report
 policy: $(READY) ## every policy over the plan; fails on a finding
@@ -54,6 +56,9 @@ run-example: $(READY) ## run example_bash_operator; succeeds only if every task 
 	@$(OPERATE) run-example
 drill: $(READY) ## lose something under load: KIND=notice|sudden|all-spot|scheduler|api-server|database; fails unless nothing was lost
 	@$(OPERATE) drill --kind $(KIND) --notice-scale $(NOTICE_SCALE) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(OUTPUT),--output $(OUTPUT))
+.PHONY: cost-docs cost-runs
+cost-runs: $(READY) ## what each of the latest DAG runs cost, Spot beside On-Demand
+	@$(OPERATE) cost-runs
 
 .PHONY: preflight
 preflight: $(READY) ## ask AWS whether the account of the shell has what STACK=dev needs; fails on a shortfall

@@ -52,6 +52,16 @@ class MwaaComparison:
     """Most workers with which it is not; None: there is no end to it."""
     assumptions: tuple[str, ...]
 
+    @property
+    def verdict(self) -> str:
+        """For which numbers of workers this stack is not dearer."""
+        if not (self.ours.complete and self.mwaa.complete):
+            return "no break-even can be given: a price is unknown"
+        if self.cheaper_from is None:
+            return "dearer with any number of workers"
+        end = f"up to {self.cheaper_up_to}" if self.cheaper_up_to else "on"
+        return f"not dearer from {self.cheaper_from} worker(s) {end}"
+
 
 def with_mwaa(
     costs: CostEstimate,

@@ -91,19 +91,12 @@ def comparison(rows: Sequence[Row], first: str, second: str) -> str:
 
 def mwaa(found: MwaaComparison) -> str:
     """The comparison with MWAA and what it takes for granted."""
-    if not (found.ours.complete and found.mwaa.complete):
-        verdict = "no break-even can be given: a price is unknown"
-    elif found.cheaper_from is None:
-        verdict = "this stack is dearer with any number of workers"
-    else:
-        end = f" up to {found.cheaper_up_to}" if found.cheaper_up_to else " on"
-        verdict = f"break-even: this stack is not dearer from {found.cheaper_from} worker(s){end}"
     theirs = f"{found.mwaa.text('month')} ({found.environment_class} environment)"
     return "\n".join(
         [
             f"Amazon MWAA with the same {found.workers} worker(s), {CURRENCY} a month: {theirs}, this stack {found.ours.text('month')}",
             f"  each further worker {found.mwaa_per_worker.text('month')} there, {found.ours_per_worker.text('month')} here",
-            f"  {verdict}",
+            f"  break-even: this stack is {found.verdict}",
             *_bullets("  assumed: ", found.assumptions),
         ]
     )

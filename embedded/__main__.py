@@ -16,15 +16,20 @@ from typing import Any
 from pulumi import automation as auto
 
 from components import cost_report
+from components.cost_prices import dated_prices
+from components.planned_values import readable_plan
 from embedded import cloud as clouds
 from embedded import plan as plans
 from embedded import toolchain
-from embedded.cloud import DATABASE_PORT, Cloud, CloudError
+from embedded.cloud import DATABASE_PORT, PROJECT, Cloud, CloudError
 from embedded.engine import Progress, engine_environment, given_settings, open_stack
 from embedded.machine import Stopwatch, memory_bytes, require
 from embedded.plan import StackPlan
 from embedded.processes import running, stop
 from embedded.toolchain import ToolError
+from operations import cost_questions, live_prices, stack_file
+from operations.cost_questions import PricedStack
+from operations.stack_file import StackFileError
 from policies.check import render
 
 DEFAULT_STACK = "local"
@@ -139,10 +144,33 @@ def preview(arguments: argparse.Namespace) -> int:
     return 0 if review.deployable else 1
 
 
+def _priced(arguments: argparse.Namespace, stack: str) -> PricedStack:
+    region = stack_file.region(PROJECT, stack) or live_prices.PRICE_LIST_REGION
+    asked = live_prices.LivePrices(region) if arguments.live else None  # before the shell's AWS gives way to the cloud's
+    with _plan(argparse.Namespace(**vars(arguments) | {"stack": stack}), Progress(preview=True, quiet=True)) as plan:
+        resources, prices = readable_plan(plan.resources), dated_prices(plan.settings.region)
+    prices, problems = asked.over(prices, resources) if asked else (prices, ())
+    for problem in problems:
+        print(f"price: {problem}")
+    return PricedStack(name=stack, plan=resources, prices=prices)
+
+
 def cost(arguments: argparse.Namespace) -> int:
     """Show what the stack would cost, without deploying it; the last line has the totals."""
-    with _plan(arguments, Progress(preview=True, quiet=True)) as plan:
-        print(cost_report.table(plan.review().costs))
+    first, *others = [_priced(arguments, name) for name in (arguments.stack, arguments.compare) if name]
+    hours = arguments.hours if arguments.mwaa else None
+    try:
+        print(cost_questions.answer(first, second=others[0] if others else None, workers=arguments.workers, mwaa_hours=hours))
+    except ValueError as error:
+        raise CloudError(str(error)) from None
+    return 0
+
+
+def cost_docs(arguments: argparse.Namespace) -> int:
+    """Rewrite the figures of docs/alternatives.md from the plans of the stacks that it compares."""
+    file = PROJECT / cost_questions.DOCUMENT
+    stacks = [_priced(argparse.Namespace(**vars(arguments), live=False), name) for name in cost_questions.DOCUMENTED]
+    file.write_text(cost_questions.rewritten(file.read_text(), stacks))
     return 0
 
 
@@ -287,6 +315,7 @@ COMMANDS = {
     "preview": preview,
     "cost": cost,
     "report": report,
+    "cost-docs": cost_docs,
     "policy": policy,
     "refresh": refresh,
     "down": down,
@@ -310,10 +339,16 @@ def main() -> int:
             command.add_argument("--output", type=Path, default=Path("report.html"))
             command.add_argument("--drill", type=Path, help="record of a drill; by default the one in the cloud's state folder")
             command.add_argument("--deployed", action="store_true", help="show the pods of the stack that your own pulumi has deployed")
+    asked = commands.choices["cost"]
+    asked.add_argument("--compare", metavar="STACK", help="a second stack to set beside it")
+    asked.add_argument("--workers", type=int, help="plan with that many Spot workers")
+    asked.add_argument("--live", action="store_true", help="ask AWS for present prices, with the credentials of this shell")
+    asked.add_argument("--mwaa", action="store_true", help="compare with Amazon MWAA, and where the two break even")
+    asked.add_argument("--hours", type=int, default=24, help="how many hours a day workers run, there and here (24)")
     arguments = parser.parse_args()
     try:
         return int(arguments.function(arguments))
-    except (CloudError, ToolError) as error:
+    except (CloudError, ToolError, StackFileError) as error:
         print(f"error: {error}", file=sys.stderr)
     except auto.CommandError as error:
         print(f"error: the Pulumi engine stopped; its last lines:\n{_last_lines(str(error))}", file=sys.stderr)

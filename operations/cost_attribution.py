@@ -6,8 +6,8 @@ the stack: the sum over all runs is less than the bill for the nodes.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -22,6 +22,11 @@ SECONDS_PER_HOUR = Decimal(3600)
 GIB = Decimal(2**30)
 PLACES = Decimal("0.000001")
 """Tasks cost thousandths of a cent."""
+
+GUESSES = {
+    "node": "taken as the dearest Spot node that there is now",
+    "request": "taken as the pod template's: the task has an executor_config",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,8 @@ class PodRecord:
     node_memory_gib: Decimal
     seconds: Decimal
     """From its placement on the node to its end, or until now."""
+    guessed: tuple[str, ...] = ()
+    """What of it nobody knows any more: its node, or its request."""
 
     @property
     def share(self) -> Decimal:
@@ -72,6 +79,8 @@ class RunCost:
     """The same pods on On-Demand nodes."""
     unknown: tuple[str, ...]
     """Instance types without a price: then both sums are at least so much."""
+    guessed: Mapping[str, int]
+    """Of how many pods the node, or the request, had to be taken for granted."""
 
     @property
     def saving_percent(self) -> Decimal | None:
@@ -142,6 +151,9 @@ def table(runs: Sequence[RunCost], prices: Prices) -> str:
         lines.append(f"{name:52}{run.pods:>6}{run.retries:>9}{run.seconds:>13.0f}{figures}{saving:>8}".rstrip())
     if unknown := sorted({name for run in runs for name in run.unknown}):
         lines.append(f"No price known for {', '.join(unknown)} in {prices.region}: those pods are not in the sums")
+    for what, taken in GUESSES.items():
+        if guessed := sum(run.guessed.get(what, 0) for run in runs):
+            lines.append(f"Estimated: the {what} of {guessed} pod(s) is no longer known, {taken}")
     lines.append("Idle capacity, disks, database and control plane are the stack's, not a run's")
     return "\n".join(lines)
 
@@ -158,6 +170,7 @@ def _run_cost(dag_id: str, run_id: str, pods: Sequence[PodRecord], prices: Price
         usd=sum((usd for usd, _ in known), Decimal(0)),
         on_demand_usd=sum((usd for _, usd in known), Decimal(0)),
         unknown=tuple(sorted({pod.instance_type for pod, cost in costs if cost is None})),
+        guessed=Counter(what for pod in pods for what in pod.guessed),
     )
 
 

@@ -48,6 +48,11 @@ def parsed_file(project: Path, stack: str, text: str | None = None) -> tuple[dic
     return parsed(declared, content.get("config") or {}, stack=stack)
 
 
+def region(project: Path, stack: str) -> str:
+    """The stack's region; empty if its file names none."""
+    return str(((yaml.safe_load(file_of(project, stack).read_text()) or {}).get("config") or {}).get("aws:region", ""))
+
+
 def changed(text: str, changes: Mapping[str, str]) -> str:
     """A stack file's text with other values; comments, order and style of the rest stay.
 

@@ -8,8 +8,13 @@ import pytest
 from pulumi import automation as auto
 
 from components import cost_report
+from components.cost_prices import dated_prices
+from components.planned_values import readable_plan
+from embedded.cloud import PROJECT
 from embedded.engine import Progress, shipped_stacks
 from embedded.plan import StackPlan, preview
+from operations import cost_questions
+from operations.cost_questions import PricedStack
 from policies.check import render
 from tests.engine.conftest import Engine
 
@@ -65,3 +70,12 @@ def test_a_task_that_fits_no_spot_node_stops_the_plan(engine: Engine) -> None:
     review = planned(engine, "dev", {"airflow-on-eks:airflow": {"workerMemory": "32Gi"}}).review()
     assert not review.placed
     assert "fits no Spot node group" in " ".join(review.proof.problems)
+
+
+def test_a24_the_documented_comparison_with_mwaa_is_of_the_stacks_as_shipped(engine: Engine) -> None:
+    stacks = [
+        PricedStack(name=name, plan=readable_plan(planned(engine, name).resources), prices=dated_prices("us-west-2"))
+        for name in cost_questions.DOCUMENTED
+    ]
+    document = (PROJECT / cost_questions.DOCUMENT).read_text()
+    assert cost_questions.rewritten(document, stacks) == document, "run 'make cost-docs'"
