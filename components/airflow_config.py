@@ -19,6 +19,8 @@ DATABASE_TRUST_STORE = f"{HOME}/database-ca.pem"
 POD_TEMPLATE_FILE = "pod_template_file.yaml"
 ON_DEMAND_TEMPLATE_FILE = "on_demand.yaml"
 """What `on_demand()` in docker/airflow_on_eks names."""
+NODE_SILENCE_SECONDS = 30
+"""A kubelet renews its node's lease every ten seconds (its default, and EKS's): three times missed is a lost node."""
 API_PORT = 8080
 SCHEDULER_HEALTH_PORT = 8974
 TRIGGERER_LOG_PORT = 8794
@@ -73,6 +75,7 @@ def airflow_config(options: AirflowOptions) -> dict[str, str]:
         # read by docker/airflow_local_settings.py and docker/plugins/interruptions.py
         "AIRFLOW_ON_EKS_TASK_TIMEOUT_MINUTES": options.task_timeout_minutes,
         "AIRFLOW_ON_EKS_INTERRUPTION_RETRIES": options.interruption_retries,
+        "AIRFLOW_ON_EKS_NODE_SILENCE_SECONDS": NODE_SILENCE_SECONDS,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -82,7 +85,8 @@ def airflow_config(options: AirflowOptions) -> dict[str, str]:
 
 def _core(options: AirflowOptions) -> dict[str, object]:
     return {
-        "executor": "KubernetesExecutor",
+        # docker/airflow_on_eks: KubernetesExecutor that sees lost nodes and pods in time
+        "executor": "airflow_on_eks.spot_executor.SpotKubernetesExecutor",
         "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "dags_folder": IMAGE_DAGS,
         "load_examples": False,

@@ -21,16 +21,16 @@ KINDS = {
 
 
 def given_manifests(name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    """Every object of every file, in the release's namespace; logical names begin with `name`."""
+    """Every object of every file, in the release's namespace unless it names another; logical names begin with `name`."""
     made: list[pulumi.Resource] = []
     for file in sorted(MANIFESTS.glob("*.yaml")):
         for manifest in yaml.safe_load_all(file.read_text()):
-            kind, own = manifest.pop("kind"), manifest.pop("metadata")["name"]
+            kind, metadata = manifest.pop("kind"), {"namespace": namespace} | manifest.pop("metadata")
             manifest.pop("apiVersion")
             for subject in manifest.get("subjects", ()):
                 subject["namespace"] = namespace
-            logical = f"{name}-{own.removeprefix('airflow-')}-{KINDS[kind][1]}"
-            made.append(KINDS[kind][0](logical, metadata={"name": own, "namespace": namespace}, **_snake(manifest), opts=opts))
+            logical = f"{name}-{metadata['name'].removeprefix('airflow-')}-{KINDS[kind][1]}"
+            made.append(KINDS[kind][0](logical, metadata=metadata, **_snake(manifest), opts=opts))
     return made
 
 

@@ -48,6 +48,8 @@ STORAGE_GIB = range(20, 65537)
 ECR_NAME = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
 SPOT_NOTICE_ROOM = 110
 """AWS takes the node 120 seconds after the notice, and the kubelet needs some of them."""
+AIRFLOW_SIGNALS = {"3.3": "forwards SIGTERM to the task; a Python task works on until its grace period ends"}
+"""Minor version of Airflow to how its workers take a reclaim; docs/interruptions.md has the consequences."""
 CPU = r"\d+m|\d+(\.\d+)?"
 MEMORY = r"\d+(Ki|Mi|Gi|K|M|G)?"
 SHORTEST_RETENTION_DAYS = 7
@@ -320,6 +322,10 @@ def image_is_pinned(image: kinds.ImageSettings, airflow: kinds.AirflowSettings) 
 def airflow_is_sound(airflow: kinds.AirflowSettings) -> Iterator[Problem]:
     """Retries and grace that survive Spot."""
     yield from _matches("airflow.version", airflow.version, r"3\.([3-9]|\d\d+)\.\d+", "supported is Airflow 3.3 or later, in full (3.3.2)")
+    if re.fullmatch(r"3\.\d+\.\d+", airflow.version) and (minor := airflow.version.rpartition(".")[0]) not in AIRFLOW_SIGNALS:
+        rule = f"how workers of Airflow {minor} take SIGTERM was not tested with this stack, only {', '.join(AIRFLOW_SIGNALS)}"
+        way_out = "run 'make e2e' with that image first (docs/interruptions.md)"
+        yield Problem(setting="airflow.version", value=airflow.version, rule=rule, way_out=way_out, only_warns=True)
     yield from _matches("airflow.adminUser", airflow.admin_user, r"[A-Za-z0-9_.@-]{1,64}", "1 to 64 letters, digits and _ . @ -")
     yield from _matches("airflow.adminEmail", airflow.admin_email, r"[^@\s]+@[^@\s]+", "is no mail address")
     yield from _between("airflow.taskRetries", airflow.task_retries, 1, 100, "a reclaimed Spot node fails the try it was running")

@@ -21,7 +21,7 @@ REASON = "interrupted: its pod was gone, and the try did not count"
 
 
 def forgive(task_instance: Any, error: Any, limit: int) -> bool:
-    """Extend the tries of a task that was interrupted by one; True if it was.
+    """Extend the tries of a task that was interrupted by one; True if it was. A task that names its executor is left to that.
 
     Args:
         task_instance: the scheduler's own record, which it stores afterwards.
@@ -29,7 +29,7 @@ def forgive(task_instance: Any, error: Any, limit: int) -> bool:
         limit: how many interruptions of a task are forgiven. The tries of a task that was cleared count as well.
     """
     own_retries = getattr(getattr(task_instance, "task", None), "retries", None)
-    if not isinstance(error, str) or VANISHED not in error or not own_retries:
+    if not isinstance(error, str) or VANISHED not in error or not own_retries or getattr(task_instance, "executor", None):
         return False
     forgiven = task_instance.max_tries - own_retries
     if forgiven >= limit:

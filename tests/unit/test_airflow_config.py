@@ -29,7 +29,7 @@ def config(**changes: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("CORE__EXECUTOR", "KubernetesExecutor"),
+        ("CORE__EXECUTOR", "airflow_on_eks.spot_executor.SpotKubernetesExecutor"),
         ("CORE__AUTH_MANAGER", "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"),
         ("CORE__LOAD_EXAMPLES", "False"),
         ("CORE__EXECUTION_API_SERVER_URL", "http://airflow-api-server:8080/execution/"),

@@ -191,6 +191,7 @@ def test_a_pod_that_dies_again_and_again_waits_and_is_forgiven_only_so_often(ima
         ("TaskInstance's state was manually set to `failed`.", {}),
         (VANISHED.replace("running", "queued"), {}),
         (VANISHED, {"task": None}),
+        (VANISHED, {"executor": "KubernetesExecutor"}),
         (VANISHED, {"task": SimpleNamespace(retries=0)}),
     ],
 )

@@ -101,7 +101,7 @@ def test_a11_a13_the_release_consists_of_exactly_these_resources(build: Build, t
         *(("kubernetes:core/v1:ServiceAccount", f"airflow-{account}-account") for account in accounts),
         *(
             (f"kubernetes:rbac.authorization.k8s.io/v1:Role{kind}", f"airflow-{account}-{name}")
-            for account in PROGRAMS[:2]
+            for account in (*PROGRAMS[:2], "node-leases")
             for kind, name in _BOTH
         ),
         *(("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"airflow-{policy}-traffic") for policy in policies),
@@ -135,7 +135,8 @@ def test_everything_else_is_in_the_namespace(build: Build, tags: dict[str, str])
     engine = build(release(tags))
     for key in engine.children - CLUSTER_WIDE:
         if key[0].startswith("kubernetes:"):
-            assert engine.resources[key]["metadata"]["namespace"] == "airflow", key
+            home = "kube-node-lease" if "node-leases" in key[1] else "airflow"
+            assert engine.resources[key]["metadata"]["namespace"] == home, key
 
 
 def test_b4_the_namespace_enforces_restricted_pods(build: Build, tags: dict[str, str]) -> None:
@@ -284,11 +285,13 @@ def test_b3_roles_hold_just_the_verbs_that_airflow_calls(build: Build, tags: dic
     assert rules == {
         "airflow-scheduler-role": [(["pods"], ["create", "get", "list", "watch", "patch", "delete"])],
         "airflow-api-server-role": [(["pods"], ["list"]), (["pods/log"], ["get"])],
+        "airflow-node-leases-role": [(["leases"], ["list"])],
     }
     for name, binding in engine.of_type("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding").items():
         [subject] = binding["subjects"]
-        assert subject == {"kind": "ServiceAccount", "name": name.removesuffix("-binding"), "namespace": "airflow"}
-        assert binding["roleRef"]["name"] == subject["name"]
+        account = "airflow-scheduler" if "node-leases" in name else name.removesuffix("-binding")
+        assert subject == {"kind": "ServiceAccount", "name": account, "namespace": "airflow"}
+        assert binding["roleRef"]["name"] == name.removesuffix("-binding")
 
 
 def test_b3_only_scheduler_and_api_server_get_a_token(build: Build, tags: dict[str, str]) -> None:
@@ -325,4 +328,5 @@ def test_clean_up_comes_after_the_migration(build: Build, tags: dict[str, str]) 
 def test_manifests_hold_no_value_of_a_stack() -> None:
     for file in MANIFESTS.glob("*.yaml"):
         for manifest in yaml.safe_load_all(file.read_text()):
-            assert set(manifest["metadata"]) == {"name"}, "the namespace comes from the release"
+            namespace = manifest["metadata"].get("namespace", "kube-node-lease")
+            assert (set(manifest["metadata"]) - {"namespace"}, namespace) == ({"name"}, "kube-node-lease"), "or the release's own"

@@ -56,6 +56,14 @@ def group(**changes: Any) -> dict[str, Any]:
     return {"workers.groups": [{**GROUP, **changes}]}
 
 
+def test_an_airflow_whose_signals_were_not_tested_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A20."""
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    load({"airflow.version": "3.4.0", "image.base": "apache/airflow:3.4.0"})
+    assert [text for text in warnings if "how workers of Airflow 3.4 take SIGTERM was not tested" in text]
+
+
 def test_pulumi_yaml_declares_exactly_the_settings_that_are_read() -> None:
     declared = set(yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"])
     assert declared == set(settings_parser.keys(Settings)) - {"region", "stack"}
