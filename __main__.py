@@ -1,7 +1,7 @@
 """Airflow on EKS: its own programs on On-Demand nodes, every task in a pod of its own on Spot nodes.
 
 network ── cluster ─┬─ ng-on-demand   scheduler, API server, DAG processor, triggerer ── web UI
-                    ├─ ng-spot1, ...  one pod a task
+                    ├─ ng-spot1, ...  one pod a task (if wanted ng-overflow: On-Demand, for when Spot has no room)
                     └─ PostgreSQL (RDS) · DAGs and logs (EFS) · image (ECR) · autoscaler
 """
 
@@ -20,8 +20,8 @@ from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs
 from components.settings import Settings
 from components.spot_drill import SpotDrill, SpotDrillArgs
-from components.spot_node_group import spot_node_groups
 from components.stack_cost import StackCost
+from components.worker_node_groups import worker_node_groups
 
 settings = Settings.load(pulumi.Config())
 preflight.first_step(settings)
@@ -32,20 +32,22 @@ key = EncryptionKey("airflow", EncryptionKeyArgs(**placed))
 stored: dict = {"kms_key_arn": key.arn, "tags": tags}
 network = Network("airflow", NetworkArgs(**vars(settings.network), **stored, region=settings.region))
 cluster = Cluster("airflow", ClusterArgs(**stored, network=network.ids, cluster=settings.cluster, core=settings.core))
-spot = spot_node_groups(settings.workers, cluster.node_wiring, tags)
+workers = worker_node_groups(settings.workers, cluster.node_wiring, tags)
 data: dict = {"vpc_id": network.ids.vpc_id, "subnet_ids": network.ids.private, "client_security_group_id": cluster.node_security_group_id}
 k8s_provider = k8s.Provider("kubernetes", kubeconfig=cluster.kubeconfig, enable_config_map_mutable=True, enable_secret_mutable=True)
 on_cluster = pulumi.ResourceOptions(providers=[k8s_provider])
-on_nodes = pulumi.ResourceOptions(providers=[k8s_provider], depends_on=[cluster, *spot])  # pods come last and go first
+on_nodes = pulumi.ResourceOptions(providers=[k8s_provider], depends_on=[cluster, *workers.components])  # pods come last and go first
 
 image = AirflowImage("airflow", AirflowImageArgs(**vars(settings.image), **stored))
 database = AirflowDatabase("metadata", AirflowDatabaseArgs(**vars(settings.database), **data, **stored))
 storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, **stored), on_cluster)
-ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), cluster_name=cluster.name, **placed), on_nodes)
+scaled: dict = {"cluster_name": cluster.name, "priorities": workers.priorities, **placed}
+ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), **scaled), on_nodes)
 SpotDrill("drill", SpotDrillArgs(**vars(settings.drill), database_identifier=settings.database.identifier, **placed))
 wired: dict = {"image": image.uri, "database": database.connection, "volumes": storage.volumes, "deployment": settings.cluster.name}
 web: dict = {"web_allowed_cidrs": settings.web.allowed_cidrs, "web_certificate_arn": settings.web.certificate_arn}
-airflow_args = AirflowReleaseArgs(**vars(settings.airflow), **wired, **web, web_port=settings.web.port, tags=tags)
+shared: dict = {"worker_fallback": settings.workers.fallback, "web_port": settings.web.port, "tags": tags}
+airflow_args = AirflowReleaseArgs(**vars(settings.airflow), **wired, **web, **shared)
 airflow = AirflowRelease("airflow", airflow_args, on_nodes)
 pulumi.export("web_ui_url", airflow.web_ui_url)
 pulumi.export("admin_user", airflow.admin_user)

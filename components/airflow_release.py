@@ -27,7 +27,7 @@ from components.airflow_manifests import given_manifests
 from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.cost_tags import component_tags
 from components.efs_storage import SharedVolumes
-from components.settings import CleanupSettings, FernetKeySettings, MetricsSettings, ReplicaSettings
+from components.settings import CleanupSettings, Fallback, FernetKeySettings, MetricsSettings, ReplicaSettings
 from components.worker_pod import WorkerPod, on_demand_pod, worker_pod
 
 NAMESPACE = "airflow"
@@ -58,6 +58,8 @@ class AirflowReleaseArgs:
     worker_pods_creation_batch_size: int
     worker_cpu: str
     worker_memory: str
+    worker_fallback: Fallback = "none"
+    """on-demand: tasks also run on overflow nodes, when no Spot node has room."""
     replicas: ReplicaSettings
     fernet_key: FernetKeySettings
     metrics: MetricsSettings
@@ -181,6 +183,7 @@ class AirflowRelease(pulumi.ComponentResource):
             cpu=args.worker_cpu,
             memory=args.worker_memory,
             grace_period_seconds=args.worker_grace_period_seconds,
+            fallback=args.worker_fallback,
         )
         pods = {POD_TEMPLATE_FILE: worker_pod(worker), ON_DEMAND_TEMPLATE_FILE: on_demand_pod(worker)}
         return {file: yaml.safe_dump(pod, sort_keys=False) for file, pod in pods.items()}

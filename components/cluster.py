@@ -19,7 +19,6 @@ from components.network import NetworkIds
 from components.node_group import NodeGroupSpec, NodeWiring, managed_node_group
 from components.settings import ClusterSettings, CoreSettings
 
-CORE_GROUP = "ng-on-demand"
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 EFS_SERVICE_ACCOUNTS = ("efs-csi-controller-sa", "efs-csi-node-sa")
 
@@ -127,7 +126,7 @@ class Cluster(pulumi.ComponentResource):
 
     def _core_nodes(self, name: str, args: ClusterArgs) -> aws.eks.NodeGroup:
         spec = NodeGroupSpec(
-            group_name=CORE_GROUP,
+            group_name=spot_pools.CORE_GROUP,
             wiring=self.node_wiring,
             instance_types=args.core.instance_types,
             min_size=args.core.min_size,
@@ -136,9 +135,9 @@ class Cluster(pulumi.ComponentResource):
             volume_gib=args.core.volume_gib,
             capacity_type="ON_DEMAND",
             lifecycle=spot_pools.ON_DEMAND_LIFECYCLE,
-            tags=component_tags(args.tags, "core", capacity="on-demand", Name=CORE_GROUP),
+            tags=component_tags(args.tags, "core", capacity="on-demand", Name=spot_pools.CORE_GROUP),
         )
-        return managed_node_group(f"{name}-{CORE_GROUP}", spec, self)
+        return managed_node_group(f"{name}-{spot_pools.CORE_GROUP}", spec, self)
 
     def _add_ons(self, name: str, args: ClusterArgs, core: aws.eks.NodeGroup, tags: Mapping[str, str]) -> None:
         child = pulumi.ResourceOptions(parent=self)

@@ -1,17 +1,20 @@
 """Adds nodes for pods that wait and removes nodes that nobody needs: the official chart, with a role of its own by Pod Identity.
 
-Owns role and release, or nothing when it is switched off: node groups then keep their size. Without it tasks beyond the present nodes wait.
+Owns role, release and, where some groups are wanted more than others, their priorities; or nothing when it is switched off: node groups
+then keep their size. Without it tasks beyond the present nodes wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
+import yaml
 
 from components import iam_policies
 from components.cost_tags import component_tags
@@ -33,6 +36,8 @@ READ_ACTIONS = (
     "eks:DescribeNodegroup",
 )
 """AWS knows no narrower resource than `*` for these."""
+PRIORITY_MAP = "cluster-autoscaler-priority-expander"
+"""The only name that the priority expander reads (cluster-autoscaler, expander/priority/readme.md)."""
 WRITE_ACTIONS = ("autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup")
 
 
@@ -46,6 +51,8 @@ class ClusterAutoscalerArgs:
     chart_version: str
     """Its autoscaler must be of the cluster's Kubernetes version."""
     tags: Mapping[str, str]
+    priorities: Mapping[int, Sequence[pulumi.Input[str]]] = field(default_factory=dict)
+    """Auto Scaling groups by how much they are wanted, a higher number first. Empty: the group that wastes least is enlarged."""
 
 
 class ClusterAutoscaler(pulumi.ComponentResource):
@@ -83,6 +90,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
+        order = [self._priorities(name, args.priorities)] if args.priorities else []
         k8s.helm.v3.Release(
             f"{name}-chart",
             name=NAME,  # or Helm would name it, and its ServiceAccount, at random
@@ -90,11 +98,25 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             chart=NAME,
             version=args.chart_version,
             repository_opts={"repo": REPOSITORY},
-            values=chart_values(args.cluster_name, args.region),
+            values=chart_values(args.cluster_name, args.region, by_priority=bool(args.priorities)),
             timeout=TIMEOUT_SECONDS,
             # credentials are put into a pod when it starts: what is not there then never comes
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[policy, identity])),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[policy, identity, *order])),
         )
+
+    def _priorities(self, name: str, priorities: Mapping[int, Sequence[pulumi.Input[str]]]) -> pulumi.Resource:
+        groups = pulumi.Output.all(**{str(number): list(names) for number, names in priorities.items()})
+        return k8s.core.v1.ConfigMap(
+            f"{name}-priorities",
+            metadata={"name": PRIORITY_MAP, "namespace": NAMESPACE},
+            data={"priorities": groups.apply(priority_patterns)},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def priority_patterns(groups: Mapping[str, Sequence[str]]) -> str:
+    """The expander's own form: for each priority the regular expressions of names, here of exactly one group each."""
+    return yaml.safe_dump({int(number): [f"^{re.escape(name)}$" for name in names] for number, names in groups.items()})
 
 
 def policy_document(cluster_name: str) -> str:
@@ -106,7 +128,7 @@ def policy_document(cluster_name: str) -> str:
     )
 
 
-def chart_values(cluster_name: pulumi.Input[str], region: str) -> dict[str, Any]:
+def chart_values(cluster_name: pulumi.Input[str], region: str, *, by_priority: bool = False) -> dict[str, Any]:
     """Values of the chart; the rest are its defaults."""
     return {
         "fullnameOverride": NAME,
@@ -129,8 +151,11 @@ def chart_values(cluster_name: pulumi.Input[str], region: str) -> dict[str, Any]
         },
         "extraArgs": {
             "balance-similar-node-groups": True,  # spread over Spot pools
-            "expander": "least-waste",
+            # groups of one priority are told apart by the second
+            "expander": "priority,least-waste" if by_priority else "least-waste",
             "skip-nodes-with-system-pods": False,  # CoreDNS must not keep an idle node alive
-            "max-node-provision-time": "5m",  # a pool without capacity is given up in time to try another
+            # a pool without capacity is given up in time to try another, long before Airflow gives up the task (task_queued_timeout);
+            # upstream's own 15m would let the fallback wait as long
+            "max-node-provision-time": "5m",
         },
     }

@@ -1,5 +1,6 @@
 """A managed node group with its role and launch template: what core and Spot groups have in common.
 
+A tainted group, which may have no node for hours, also tells the autoscaler what its nodes will be like, by tags of its Auto Scaling group.
 A group's own tags reach neither instances nor disks nor network interfaces: the template repeats them. The template must not name instance
 types, market options or an image, which belong to the group.
 """
@@ -13,6 +14,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import iam_policies, spot_pools
+from components.node_template_tags import OWNER, node_template_tags
 
 TAGGED = ("instance", "volume", "network-interface")
 ROOT_DEVICE = "/dev/xvda"
@@ -54,7 +56,7 @@ class NodeGroupSpec:
 
 
 def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) -> aws.eks.NodeGroup:
-    """Node group, `{name}-role` and `{name}-template`."""
+    """Node group, `{name}-role` and `{name}-template`; if tainted, also `{name}-asg-...`, the tags of its Auto Scaling group."""
     child = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(
         f"{name}-role",
@@ -70,7 +72,7 @@ def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) 
     template = _launch_template(f"{name}-template", spec, child)
     shape = _shape(spec, pulumi.InvokeOptions(parent=parent))
     taint = {"key": spot_pools.TAINT_KEY, "value": spot_pools.TAINT_VALUE, "effect": spec.taint_effect}
-    return aws.eks.NodeGroup(
+    group = aws.eks.NodeGroup(
         name,
         cluster_name=spec.wiring.cluster_name,
         node_group_name=spec.group_name,
@@ -94,6 +96,29 @@ def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) 
             custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT),
         ),
     )
+    if spec.taint_effect:
+        _tag_autoscaling_group(name, group, spec, child)
+    return group
+
+
+def autoscaling_group_name(group: aws.eks.NodeGroup) -> pulumi.Output[str]:
+    """The Auto Scaling group that EKS made for a node group, and keeps for as long as that lives."""
+    return group.resources.apply(lambda made: made[0].autoscaling_groups[0].name)
+
+
+def _tag_autoscaling_group(name: str, group: aws.eks.NodeGroup, spec: NodeGroupSpec, child: pulumi.ResourceOptions) -> None:
+    described = node_template_tags(lifecycle=spec.lifecycle, taint_effect=spec.taint_effect, volume_gib=spec.volume_gib)
+    tags: dict[str, tuple[pulumi.Input[str], str]] = {
+        **described,
+        "owner": (pulumi.Output.concat(OWNER, "/", spec.wiring.cluster_name), "owned"),
+    }
+    for short, (key, value) in tags.items():
+        aws.autoscaling.Tag(
+            f"{name}-asg-{short}",
+            autoscaling_group_name=autoscaling_group_name(group),
+            tag={"key": key, "value": value, "propagate_at_launch": False},
+            opts=child,
+        )
 
 
 def _launch_template(name: str, spec: NodeGroupSpec, child: pulumi.ResourceOptions) -> aws.ec2.LaunchTemplate:

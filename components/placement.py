@@ -1,7 +1,8 @@
 """Proof, before anything is deployed, of where each planned pod can land. Pure.
 
 It applies what kube-scheduler treats as hard: node selector, required affinity, taints and requests. What is merely preferred
-(PreferNoSchedule, preferred affinity) proves nothing, because a full or an empty group overrides it.
+(PreferNoSchedule, preferred affinity) keeps no pod away, because a full or an empty group overrides it; it only decides which of several
+possible groups is filled first, and so whether overflow nodes come last.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from components.placement_affinity import affinity_flaw, any_matches, describe, preference, required_terms, selected
 from components.placement_plan import Machine, NodeGroup, Pod, Taint, planned_groups, planned_pods, requests, smallest
 from components.planned import PlannedResource
 from components.planned_values import known, readable_plan
@@ -18,6 +20,7 @@ Fallback = Literal["none", "on-demand"]
 SELECT_CORE = "give it nodeSelector lifecycle: OnDemand and no toleration of the Spot taint"
 SELECT_ON_DEMAND = "require node affinity lifecycle In [OnDemand] in its template"
 SELECT_SPOT = "require node affinity lifecycle In [Ec2Spot] in its template"
+PREFER_SPOT = "give its template a preferred node affinity, weight 100, lifecycle In [Ec2Spot]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,10 @@ def prove(
     placements = [Placement(pod=pod, group=group, obstacles=tuple(obstacles(pod, group, machines))) for pod in pods for group in groups]
     problems = [f"{pod.name}: {flaw}" for pod in pods if (flaw := affinity_flaw(pod.spec))]
     for pod in pods:
-        problems += _pod_problems(pod, [placement for placement in placements if placement.pod is pod], fallback)
+        own = [placement for placement in placements if placement.pod is pod]
+        problems += _pod_problems(pod, own, fallback)
+        if pod.worker and not pod.pinned and own and fallback == "on-demand":
+            problems += _overflow_problems(pod, own)
     if groups:
         problems += _core_room(pods, groups, machines)
     unsized = sorted({name for group in groups for name in group.instance_types if name not in machines})
@@ -79,11 +85,11 @@ def obstacles(pod: Pod, group: NodeGroup, machines: Mapping[str, Machine]) -> li
     if group.max_size < 1:
         found.append("the group has max size 0")
     for key, value in known(pod.spec.get("nodeSelector"), Mapping, {}).items():
-        if not _matches(group.labels, key, "In", [value]):
+        if not selected(group.labels, key, value):
             found.append(f"selector {key}={value}")
-    terms = _required_terms(pod.spec)
-    if terms is not None and not any(_term_matches(term, group.labels) for term in terms):
-        found.append(f"required affinity {_describe(terms)}")
+    terms = required_terms(pod.spec)
+    if terms is not None and not any_matches(terms, group.labels):
+        found.append(f"required affinity {describe(terms)}")
     for taint in group.hard_taints:
         if not any(_tolerates(toleration, taint) for toleration in known(pod.spec.get("tolerations"), list | tuple, [])):
             found.append(f"taint {taint} not tolerated")
@@ -95,21 +101,6 @@ def obstacles(pod: Pod, group: NodeGroup, machines: Mapping[str, Machine]) -> li
         if wanted_memory > memory:
             found.append(f"asks for {wanted_memory:.0f} MiB, {name} leaves {memory:.0f} MiB")
     return found
-
-
-def affinity_flaw(spec: Mapping[str, Any]) -> str | None:
-    """Why a pod's required node affinity is not one: such a pod is refused, or pinned to nothing where unknown fields are dropped."""
-    required = _required(spec)
-    if required is None:
-        return None
-    if not isinstance(required, Mapping):
-        return "required node affinity must be an object with nodeSelectorTerms, not a list: that shape belongs to preferred affinity"
-    if strays := sorted(set(required) - {"nodeSelectorTerms"}):
-        return f"required node affinity has {', '.join(strays)}, which belong to preferred affinity; give nodeSelectorTerms"
-    terms = required.get("nodeSelectorTerms")
-    if not isinstance(terms, list | tuple) or not terms or not all(isinstance(term, Mapping) and any(term.values()) for term in terms):
-        return "required node affinity needs nodeSelectorTerms with at least one expression each"
-    return None
 
 
 def _pod_problems(pod: Pod, placements: list[Placement], fallback: Fallback) -> list[str]:
@@ -145,8 +136,24 @@ def _pod_problems(pod: Pod, placements: list[Placement], fallback: Fallback) -> 
     return found
 
 
+def _overflow_problems(pod: Pod, placements: list[Placement]) -> list[str]:
+    """The fallback works only if a task may overflow, and saves only if it does so last."""
+    overflow = [placement for placement in placements if not placement.group.spot and placement.group.hard_taints]
+    if not any(placement.possible for placement in overflow):
+        reasons = "; ".join(f"{placement.group.name}: {', '.join(placement.obstacles)}" for placement in overflow)
+        return [f"{pod.name} fits no overflow group, so workers.fallback on-demand would do nothing ({reasons or 'there is none'})"]
+    spot = [placement.group for placement in placements if placement.possible and placement.group.spot]
+    return [
+        f"{pod.name} prefers overflow group {dear.group.name} no less than Spot group {cheap.name}, and would run there at the On-Demand "
+        f"price while Spot nodes are free: {PREFER_SPOT}"
+        for dear in overflow
+        for cheap in spot
+        if dear.possible and preference(pod.spec, cheap.labels) <= preference(pod.spec, dear.group.labels)
+    ]
+
+
 def _why_possible(pod: Pod, group: NodeGroup) -> str:
-    pinned = bool(pod.spec.get("nodeSelector")) or _required_terms(pod.spec) is not None
+    pinned = bool(pod.spec.get("nodeSelector")) or required_terms(pod.spec) is not None
     labels = "its selector and required affinity match" if pinned else "it has no node selector or required affinity"
     if group.hard_taints:
         return f"{labels}, and it tolerates {', '.join(map(str, group.hard_taints))}"
@@ -170,39 +177,6 @@ def _core_room(pods: Sequence[Pod], groups: Sequence[NodeGroup], machines: Mappi
     return found
 
 
-def _required(spec: Mapping[str, Any]) -> Any:
-    node = known(known(spec.get("affinity"), Mapping, {}).get("nodeAffinity"), Mapping, {})
-    return node.get("requiredDuringSchedulingIgnoredDuringExecution")
-
-
-def _required_terms(spec: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    required = _required(spec)
-    terms = required.get("nodeSelectorTerms") if isinstance(required, Mapping) else None
-    return [term for term in terms if isinstance(term, Mapping)] if isinstance(terms, list | tuple) and terms else None
-
-
-def _term_matches(term: Mapping[str, Any], labels: Mapping[str, str | None]) -> bool:
-    expressions = known(term.get("matchExpressions"), list | tuple, [])
-    return bool(expressions or term.get("matchFields")) and all(
-        _matches(labels, expression.get("key"), expression.get("operator"), expression.get("values") or []) for expression in expressions
-    )
-
-
-def _matches(labels: Mapping[str, str | None], key: str, operator: str, values: Sequence[Any]) -> bool:
-    if operator in ("DoesNotExist", "Exists"):
-        return (key in labels) is (operator == "Exists")
-    if key not in labels:
-        return operator == "NotIn"
-    value = labels[key]
-    if value is None:  # differs from node to node, so some node may match
-        return True
-    if operator in ("Gt", "Lt"):
-        pair = (value, str(values[0])) if values else ("", "")
-        numeric = all(part.lstrip("-").isdigit() for part in pair)
-        return numeric and ((int(pair[0]) > int(pair[1])) if operator == "Gt" else (int(pair[0]) < int(pair[1])))
-    return (value in [str(item) for item in values]) is (operator == "In")
-
-
 def _tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
     if toleration.get("effect") not in (None, "", taint.effect):
         return False
@@ -212,20 +186,22 @@ def _tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
     return key == taint.key and str(toleration.get("value") or "") == taint.value
 
 
-def _describe(terms: Sequence[Mapping[str, Any]]) -> str:
-    def text(expression: Mapping[str, Any]) -> str:
-        values = ",".join(map(str, expression.get("values") or []))
-        return f"{expression.get('key')} {expression.get('operator')}{f' [{values}]' if values else ''}"
-
-    return " or ".join(" and ".join(text(item) for item in term.get("matchExpressions") or []) or "without expressions" for term in terms)
-
-
 def table(proof: Proof) -> str:
     """The proof as text: a row a pod, a column a node group."""
     groups = list(dict.fromkeys((placement.group.name, placement.group.capacity_type) for placement in proof.placements))
     rows = [["pod", *(f"{name} ({capacity})" for name, capacity in groups)]]
     for pod in dict.fromkeys(placement.pod.name for placement in proof.placements):
-        cells = {p.group.name: "yes" if p.possible else f"no: {p.obstacles[0]}" for p in proof.placements if p.pod.name == pod}
+        cells = _cells([placement for placement in proof.placements if placement.pod.name == pod])
         rows.append([pod, *(cells[name] for name, _ in groups)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _cells(placements: Sequence[Placement]) -> dict[str, str]:
+    wanted = {place.group.name: preference(place.pod.spec, place.group.labels) for place in placements if place.possible}
+    most, ranked = max(wanted.values(), default=0), len(set(wanted.values())) > 1
+    found = {}
+    for place in placements:
+        rank = ", preferred" if wanted.get(place.group.name) == most else ", if no other has room"
+        found[place.group.name] = f"yes{rank if ranked else ''}" if place.possible else f"no: {place.obstacles[0]}"
+    return found

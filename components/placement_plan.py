@@ -11,6 +11,7 @@ import yaml
 
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import at, known
+from components.spot_pools import EFFECTS
 from components.worker_pod import PINNED_LABEL
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
@@ -27,8 +28,6 @@ POD_SPECS = {
 LASTING = {"kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet", CHART_RELEASE}
 DEFAULT_INSTANCE_TYPE = "t3.medium"
 """EKS API reference, CreateNodegroup instanceTypes."""
-EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
-"""EKS's spelling of a taint's effect to Kubernetes'."""
 STARTUP_TAINTS = {"efs.csi.aws.com/agent-not-ready", "ebs.csi.aws.com/agent-not-ready"}
 """Put on a new node and taken off by its storage driver within a minute."""
 DAEMONS_MILLICPU = 150

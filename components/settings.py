@@ -17,6 +17,7 @@ from pulumi.runtime import config as runtime_config
 from components import settings_parser, settings_rules
 
 Environment = Literal["dev", "staging", "prod"]
+Fallback = Literal["none", "on-demand"]
 TaintEffect = Literal["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"]
 
 
@@ -74,10 +75,22 @@ class WorkerGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverflowSettings:
+    """On-Demand nodes for tasks that Spot has no room for."""
+
+    instance_types: tuple[str, ...]
+    max_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """Spot nodes for tasks."""
+    """Nodes for tasks."""
 
     groups: tuple[WorkerGroup, ...]
+    fallback: Fallback
+    """What happens to tasks when no Spot pool has room: they wait, or overflow to On-Demand nodes."""
+    overflow: OverflowSettings
+    """Used with the fallback on-demand only."""
     taint_effect: TaintEffect
     """In EKS's spelling; Kubernetes' spelling is accepted in the stack file."""
     volume_gib: int

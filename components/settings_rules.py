@@ -46,6 +46,7 @@ GROUP_NAME_LIMIT = 50
 STORAGE_GIB = range(20, 65537)
 """gp3 (RDS API reference, CreateDBInstance AllocatedStorage)."""
 ECR_NAME = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
+NO_FALLBACK = "or set workers.fallback to none"
 SPOT_NOTICE_ROOM = 110
 """AWS takes the node 120 seconds after the notice, and the kubelet needs some of them."""
 AIRFLOW_SIGNALS = {"3.3": "forwards SIGTERM to the task; a Python task works on until its grace period ends"}
@@ -187,7 +188,8 @@ def network_fits(network: kinds.NetworkSettings, region: str, core: kinds.CoreSe
         yield Problem(setting="network.vpcCidr", value=network.vpc_cidr, rule=problem)
     for problem in network_plan.zone_problems(network.availability_zones, region):
         yield Problem(setting="network.availabilityZones", rule=problem, way_out="zones of an account: aws ec2 describe-availability-zones")
-    nodes = core.max_size + sum(group.max_size for group in workers.groups)
+    overflow = workers.overflow.max_size if workers.fallback == "on-demand" else 0
+    nodes = core.max_size + sum(group.max_size for group in workers.groups) + overflow
     room = None if ranges else network_plan.room_problem(network.vpc_cidr, len(network.availability_zones), nodes)
     if room:
         yield Problem(setting="network.vpcCidr", value=network.vpc_cidr, rule=room, way_out="give a larger range or fewer nodes")
@@ -258,10 +260,11 @@ def worker_groups_are_sound(workers: kinds.WorkerSettings) -> Iterator[Problem]:
         yield Problem(setting="workers.groups", value=name, rule="two groups have this name")
     for index, group in enumerate(workers.groups):
         path = f"workers.groups[{index}]"
-        pattern = rf"(?!ng-on-demand$)[a-z][a-z0-9-]{{0,{GROUP_NAME_LIMIT - 1}}}"
+        taken = f"{spot_pools.CORE_GROUP}$|{spot_pools.OVERFLOW_GROUP}$"
+        pattern = rf"(?!{taken})[a-z][a-z0-9-]{{0,{GROUP_NAME_LIMIT - 1}}}"
         over = len(group.name) - GROUP_NAME_LIMIT
         way_out = f"shorten it by {over}: role names derive from it" if over > 0 else ""
-        rule = f"1 to {GROUP_NAME_LIMIT} lower-case letters, digits and -, and not ng-on-demand"
+        rule = f"1 to {GROUP_NAME_LIMIT} lower-case letters, digits and -, and not {spot_pools.CORE_GROUP} or {spot_pools.OVERFLOW_GROUP}"
         yield from _matches(f"{path}.name", group.name, pattern, rule, way_out)
         yield from _sizes(path, group)
         if 0 < len(group.instance_types) < spot_pools.WANTED_TYPES:
@@ -275,9 +278,29 @@ def worker_groups_are_sound(workers: kinds.WorkerSettings) -> Iterator[Problem]:
 
 
 @_rule
+def tasks_find_a_node(workers: kinds.WorkerSettings, autoscaler: kinds.AutoscalerSettings) -> Iterator[Problem]:
+    """An empty group is filled by the autoscaler and by nothing else."""
+    overflows = workers.fallback == "on-demand"
+    if overflows:
+        for problem in spot_pools.list_problems(workers.overflow.instance_types):
+            yield Problem(setting="workers.overflow.instanceTypes", rule=problem)
+        if workers.overflow.max_size < 1:
+            yield Problem(setting="workers.overflow.maxSize", value=workers.overflow.max_size, rule="must be >= 1", way_out=NO_FALLBACK)
+    if autoscaler.enabled:
+        return
+    if workers.groups and all(group.desired_size == 0 for group in workers.groups):
+        rule = "no Spot group begins with a node, and without the autoscaler none ever gets one: no task could run"
+        yield Problem(setting="autoscaler.enabled", value=False, rule=rule, way_out="set it to true, or give a group a desiredSize")
+    if overflows:
+        rule = "on-demand does nothing without the autoscaler: the overflow group is empty until that fills it"
+        yield Problem(setting="workers.fallback", rule=rule, way_out="set autoscaler.enabled to true", only_warns=True)
+
+
+@_rule
 def image_runs_on_the_nodes(image: kinds.ImageSettings, core: kinds.CoreSettings, workers: kinds.WorkerSettings) -> Iterator[Problem]:
     """One image is built for one architecture."""
-    for name in dict.fromkeys([*core.instance_types, *(name for group in workers.groups for name in group.instance_types)]):
+    overflow = workers.overflow.instance_types if workers.fallback == "on-demand" else ()
+    for name in dict.fromkeys([*core.instance_types, *(name for group in workers.groups for name in group.instance_types), *overflow]):
         if spot_pools.is_arm(name) is not (image.platform == "linux/arm64"):
             architecture = "arm64" if spot_pools.is_arm(name) else "amd64"
             rule = f"{name} is {architecture}, and the image is not"

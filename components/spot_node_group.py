@@ -13,8 +13,7 @@ import pulumi
 
 from components import spot_pools
 from components.cost_tags import component_tags
-from components.node_group import NodeGroupSpec, NodeWiring, managed_node_group
-from components.settings import WorkerSettings
+from components.node_group import NodeGroupSpec, NodeWiring, autoscaling_group_name, managed_node_group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class SpotNodeGroupArgs:
     """Types of one vCPU, memory and architecture, most wanted first."""
     min_size: int
     desired_size: int
-    """At creation only: afterwards the autoscaler decides."""
+    """At creation only: afterwards the autoscaler decides. 0 is fine: the group is tagged for a start from no node."""
     max_size: int
     taint_effect: str
     """NO_SCHEDULE, NO_EXECUTE or PREFER_NO_SCHEDULE."""
@@ -50,6 +49,8 @@ class SpotNodeGroup(pulumi.ComponentResource):
 
     node_group_name: pulumi.Output[str]
     node_role_arn: pulumi.Output[str]
+    autoscaling_group_name: pulumi.Output[str]
+    """Of the Auto Scaling group that EKS made for it."""
 
     def __init__(self, name: str, args: SpotNodeGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-on-eks:index:SpotNodeGroup", name, None, opts)
@@ -69,24 +70,11 @@ class SpotNodeGroup(pulumi.ComponentResource):
         group = managed_node_group(name, spec, self)
         self.node_group_name = group.node_group_name
         self.node_role_arn = group.node_role_arn
-        self.register_outputs({"node_group_name": self.node_group_name, "node_role_arn": self.node_role_arn})
-
-
-def spot_node_groups(workers: WorkerSettings, wiring: NodeWiring, tags: Mapping[str, str]) -> list[SpotNodeGroup]:
-    """One component for each group of the settings."""
-    return [
-        SpotNodeGroup(
-            group.name,
-            SpotNodeGroupArgs(
-                wiring=wiring,
-                instance_types=group.instance_types,
-                min_size=group.min_size,
-                desired_size=group.desired_size,
-                max_size=group.max_size,
-                taint_effect=workers.taint_effect,
-                volume_gib=workers.volume_gib,
-                tags=tags,
-            ),
+        self.autoscaling_group_name = autoscaling_group_name(group)
+        self.register_outputs(
+            {
+                "node_group_name": self.node_group_name,
+                "node_role_arn": self.node_role_arn,
+                "autoscaling_group_name": self.autoscaling_group_name,
+            }
         )
-        for group in workers.groups
-    ]

@@ -14,10 +14,17 @@ from dataclasses import dataclass
 LIFECYCLE_LABEL = "lifecycle"
 SPOT_LIFECYCLE = "Ec2Spot"
 ON_DEMAND_LIFECYCLE = "OnDemand"
+OVERFLOW_LIFECYCLE = "OnDemandOverflow"
+"""Unlike that of the core nodes, whose pods select OnDemand: two reasons, not one, keep them off overflow nodes."""
+CORE_GROUP = "ng-on-demand"
+OVERFLOW_GROUP = "ng-overflow"
+SPOT_PRIORITY, OVERFLOW_PRIORITY = 50, 10
+"""What the autoscaler's priority expander compares; a higher number is tried first."""
 TAINT_KEY = "spotInstance"
 TAINT_VALUE = "true"
-TAINT_EFFECTS = ("NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE")
-"""As the EKS API spells them (EKS API reference, Taint); pods tolerate NoSchedule and so on."""
+EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+"""A taint's effect as the EKS API spells it (EKS API reference, Taint) to Kubernetes' spelling."""
+TAINT_EFFECTS = tuple(EFFECTS)
 MAX_TYPES = 20
 """EKS API reference, CreateNodegroup instanceTypes."""
 WANTED_TYPES = 3
@@ -40,6 +47,11 @@ class Shape:
     def architecture(self) -> str:
         """The architecture nodes run as; old x86 types also list i386."""
         return next((name for name in self.architectures if name in ARCHITECTURES), "/".join(self.architectures))
+
+
+def hard_effect(taint_effect: str) -> str:
+    """The effect with which a taint keeps pods off that do not tolerate it."""
+    return "NO_SCHEDULE" if taint_effect == "PREFER_NO_SCHEDULE" else taint_effect
 
 
 def list_problems(instance_types: Sequence[str]) -> list[str]:

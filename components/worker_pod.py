@@ -10,7 +10,7 @@ from typing import Any
 
 from components import pod_security
 from components.airflow_config import LOGS, SHARED_DAGS
-from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE, SPOT_LIFECYCLE, TAINT_KEY, TAINT_VALUE
+from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE, OVERFLOW_LIFECYCLE, SPOT_LIFECYCLE, TAINT_KEY, TAINT_VALUE
 
 CONTAINER = "base"
 SERVICE_ACCOUNT = "airflow-worker"
@@ -30,6 +30,8 @@ class WorkerPod:
     cpu: str
     memory: str
     grace_period_seconds: int
+    fallback: str = "none"
+    """on-demand: overflow nodes will do when no Spot node has room."""
 
 
 def on_demand_pod(worker: WorkerPod) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def worker_pod(worker: WorkerPod) -> dict[str, Any]:
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": worker.grace_period_seconds,
             "securityContext": pod_security.POD,
-            "affinity": _only(SPOT_LIFECYCLE),
+            "affinity": _spot_first() if worker.fallback == "on-demand" else _only(SPOT_LIFECYCLE),
             # no effect named: whichever effect the node group's taint has
             "tolerations": [
                 {"key": TAINT_KEY, "operator": "Equal", "value": TAINT_VALUE},
@@ -77,9 +79,21 @@ def worker_pod(worker: WorkerPod) -> dict[str, Any]:
     }
 
 
-def _only(lifecycle: str) -> dict[str, Any]:
-    term = {"matchExpressions": [{"key": LIFECYCLE_LABEL, "operator": "In", "values": [lifecycle]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+def _only(*lifecycles: str) -> dict[str, Any]:
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_lifecycle_in(*lifecycles)]}}}
+
+
+def _spot_first() -> dict[str, Any]:
+    """Nodes for tasks stay required: a preference alone would open the core nodes."""
+    affinity = _only(SPOT_LIFECYCLE, OVERFLOW_LIFECYCLE)
+    affinity["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] = [
+        {"weight": 100, "preference": _lifecycle_in(SPOT_LIFECYCLE)}
+    ]
+    return affinity
+
+
+def _lifecycle_in(*values: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": LIFECYCLE_LABEL, "operator": "In", "values": list(values)}]}
 
 
 def _container(worker: WorkerPod) -> dict[str, Any]:

@@ -37,12 +37,19 @@ class StackPlan:
             cpu=airflow.worker_cpu,
             memory=airflow.worker_memory,
             grace_period_seconds=airflow.worker_grace_period_seconds,
+            fallback=self.settings.workers.fallback,
         )
 
     def review(self) -> Review:
         """Its price and placement."""
-        budget = self.settings.budget.monthly_usd
-        return review(self.resources, region=self.settings.region, monthly_usd=budget, more_pods=self._more_pods)
+        settings = self.settings
+        return review(
+            self.resources,
+            region=settings.region,
+            monthly_usd=settings.budget.monthly_usd,
+            fallback=settings.workers.fallback,
+            more_pods=self._more_pods,
+        )
 
     def policy_report(self) -> Report:
         """What every policy says of it."""

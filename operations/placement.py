@@ -10,7 +10,7 @@ from kubernetes import client
 from operations.deployment import Deployment
 
 LIFECYCLE = "lifecycle"
-"""Node label of the node groups: OnDemand or Ec2Spot."""
+"""Node label of the node groups: OnDemand, Ec2Spot or OnDemandOverflow."""
 WORKER_LABEL = "kubernetes_executor"
 """Label that Airflow's KubernetesExecutor puts on every worker pod."""
 SPOT = "Ec2Spot"
@@ -83,10 +83,12 @@ def by_node(deployment: Deployment) -> tuple[NodePods, ...]:
 
 def table(deployment: Deployment) -> str:
     """Nodes and the pods of the stack's namespace, by lifecycle."""
+    nodes = by_node(deployment)
+    width = max(len(node.lifecycle) for node in nodes) if nodes else 0
     lines = []
-    for node in by_node(deployment):
+    for node in nodes:
         state = "Ready" if node.ready else "NotReady"
-        head = f"{node.lifecycle:9} {node.name}  {node.instance_type}  {node.zone}  {node.group}  {state}"
+        head = f"{node.lifecycle:{width}} {node.name}  {node.instance_type}  {node.zone}  {node.group}  {state}"
         lines.append(head if node.name else "no node")
         lines += [f"            {pod.phase:10} {pod.name}" for pod in node.pods]
     return "\n".join(lines)

@@ -99,7 +99,9 @@ def review(
     )
 
 
-def hidden_worker(plan: Sequence[PlannedResource], *, cpu: str, memory: str, grace_period_seconds: int) -> tuple[Pod, ...]:
+def hidden_worker(
+    plan: Sequence[PlannedResource], *, cpu: str, memory: str, grace_period_seconds: int, fallback: placement.Fallback = "none"
+) -> tuple[Pod, ...]:
     """The pod of a task, if the plan does not show it: before the image is built, the text of its template is not known."""
     if any(pod.worker for pod in planned_pods(readable_plan(plan))):
         return ()
@@ -112,5 +114,6 @@ def hidden_worker(plan: Sequence[PlannedResource], *, cpu: str, memory: str, gra
         cpu=cpu,
         memory=memory,
         grace_period_seconds=grace_period_seconds,
+        fallback=fallback,
     )
     return (Pod(name="worker pod", spec=worker_pod(worker)["spec"], worker=True),)

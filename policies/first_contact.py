@@ -9,9 +9,10 @@ from typing import Any
 
 from components import reachability
 from components.iam_policies import NODE_POLICIES
-from components.placement_plan import EFFECTS, STARTUP_TAINTS
+from components.placement_plan import STARTUP_TAINTS
 from components.planned import UNKNOWN
 from components.planned_values import at, is_known, known
+from components.spot_pools import EFFECTS
 from policies.aws_cluster import ATTACHMENT, CLUSTER, LAUNCH_TEMPLATE, NODE_GROUP, ROLE
 from policies.aws_data import DATABASE, FILE_SYSTEM, LOG_GROUP
 from policies.aws_network import INGRESS_RULE, LEGACY_RULE, SUBNET

@@ -71,6 +71,7 @@ OUTPUTS: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "aws:ecr/repository:Repository": lambda name, inputs: {
         "repositoryUrl": f"{ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/{inputs.get('name')}"
     },
+    "aws:eks/nodeGroup:NodeGroup": lambda name, inputs: {"resources": [{"autoscalingGroups": [{"name": asg_name(name)}]}]},
     "aws:rds/instance:Instance": lambda name, inputs: {
         "address": f"{inputs.get('identifier')}.c0.us-west-2.rds.amazonaws.com",
         "endpoint": f"{inputs.get('identifier')}.c0.us-west-2.rds.amazonaws.com:5432",
@@ -102,6 +103,11 @@ OUTPUTS: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "random:index/randomPassword:RandomPassword": lambda name, inputs: {"result": f"generated-{name}"},
 }
 """Outputs that a provider would compute, for the types whose outputs the program reads."""
+
+
+def asg_name(node_group: str) -> str:
+    """Name of the Auto Scaling group that EKS makes for a node group, in these tests."""
+    return f"eks-{node_group}-4ec2f3a1-0b6d-4f0e-9b1a-2c3d4e5f6a7b"
 
 
 def eks_group(cluster: str) -> str:

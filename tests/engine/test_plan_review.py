@@ -58,10 +58,15 @@ def test_c2_an_up_over_its_budget_changes_nothing(engine: Engine) -> None:
 
 
 def test_a_first_preview_judges_the_worker_that_it_cannot_see_and_keeps_the_budget(engine: Engine) -> None:
-    changes = {"airflow-on-eks:image": {"digest": ""}, "airflow-on-eks:budget": {"monthlyUsd": 100}}
+    changes = {
+        "airflow-on-eks:image": {"digest": ""},
+        "airflow-on-eks:budget": {"monthlyUsd": 100},
+        "airflow-on-eks:workers": {"fallback": "on-demand"},
+    }
     review = planned(engine, "dev", changes).review()
     assert review.assumed == ("worker pod",)
-    assert review.placed
+    assert review.placed, "with the fallback too, which the pod taken from the settings has to know (row B10)"
+    assert {placed.group.name for placed in review.proof.placements if placed.pod.worker and placed.possible} == {"ng-spot1", "ng-overflow"}
     assert not review.deployable
     assert "(setting budget.monthlyUsd)" in str(review.budget)
 

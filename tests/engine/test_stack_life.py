@@ -84,13 +84,29 @@ def test_a_changed_setting_updates_only_what_depends_on_it(engine: Engine) -> No
 
 def test_other_instance_types_replace_the_spot_group_and_its_nodes(engine: Engine) -> None:
     group = {"name": "ng-spot1", "instanceTypes": ["m6i.large", "m5.large", "m5a.large"], "minSize": 1, "desiredSize": 2, "maxSize": 4}
-    progress = engine.run(engine.stack("local", settings={"airflow-on-eks:workers": {"groups": [group]}}).up)
+    changes = {"airflow-on-eks:workers": {"groups": [group], "fallback": "on-demand"}}
+    progress = engine.run(engine.stack("local", settings=changes).up)
     replaced = {urn.rpartition("::")[2] for operation, urn in progress.changes if operation in ("replace", "create-replacement")}
-    assert replaced == {"ng-spot1"}, progress.changes
+    assert {name for name in replaced if "-asg-" not in name} == {"ng-spot1"}, progress.changes
     eks = engine.client("eks")
     cluster = eks.list_clusters()["clusters"][0]
     assert eks.describe_nodegroup(clusterName=cluster, nodegroupName="ng-spot1")["nodegroup"]["instanceTypes"] == group["instanceTypes"]
+    overflow = eks.describe_nodegroup(clusterName=cluster, nodegroupName="ng-overflow")["nodegroup"]
+    assert overflow["scalingConfig"] == {"minSize": 0, "desiredSize": 0, "maxSize": 2}, "row B10: empty until Spot has no room"
+    _knows_its_nodes(engine, cluster, "ng-spot1", lifecycle="Ec2Spot")
+    _knows_its_nodes(engine, cluster, "ng-overflow", lifecycle="OnDemandOverflow")
     assert not engine.run(engine.stack("local").up).counts["failed"]
+    assert "ng-overflow" not in eks.list_nodegroups(clusterName=cluster)["nodegroups"]
+
+
+def _knows_its_nodes(engine: Engine, cluster: str, group: str, *, lifecycle: str) -> None:
+    """The Auto Scaling group tells an autoscaler what a node would be like, and that it may be changed (rows A6, B10)."""
+    made = engine.client("eks").describe_nodegroup(clusterName=cluster, nodegroupName=group)["nodegroup"]["resources"]["autoScalingGroups"]
+    listed = engine.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[made[0]["name"]])["AutoScalingGroups"]
+    tags = {tag["Key"].removeprefix("k8s.io/cluster-autoscaler/"): tag["Value"] for tag in listed[0]["Tags"]}
+    assert tags["node-template/label/lifecycle"] == lifecycle
+    assert tags["node-template/taint/spotInstance"] == "true:NoSchedule"
+    assert tags[cluster] == "owned"
 
 
 def test_a20_an_interrupted_spot_node_is_replaced_drained_and_gone_and_the_stack_has_no_drift(engine: Engine) -> None:

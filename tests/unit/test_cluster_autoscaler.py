@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs, policy_document
-from tests.conftest import Engine, built_once
+import pytest
+import yaml
+
+from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs, policy_document, priority_patterns
+from tests.conftest import Engine, asg_name, built_once
 
 Build = Callable[[Callable[[], Any]], Engine]
 RELEASE = ("kubernetes:helm.sh/v3:Release", "autoscaler-chart")
@@ -61,3 +65,31 @@ def test_a6_the_official_chart_runs_on_demand_under_a_fixed_name(build: Build, t
     assert "tolerations" not in values
     assert values["rbac"]["serviceAccount"] == {"create": True, "name": "cluster-autoscaler"}
     assert values["containerSecurityContext"]["readOnlyRootFilesystem"] is True
+    assert values["extraArgs"]["expander"] == "least-waste"
+
+
+PRIORITIES = ("kubernetes:core/v1:ConfigMap", "autoscaler-priorities")
+
+
+def test_b10_with_an_order_spot_groups_are_tried_first(build: Build, tags: dict[str, str]) -> None:
+    spot, overflow = (asg_name("ng-spot1"), asg_name("ng-spot2")), asg_name("ng-overflow")
+    engine = build(autoscaler(tags, priorities={50: spot, 10: (overflow,)}))
+    order = engine.resources[PRIORITIES]
+    assert order["metadata"] == {"name": "cluster-autoscaler-priority-expander", "namespace": "kube-system"}, "the expander reads no other"
+    assert engine.resources[RELEASE]["values"]["extraArgs"]["expander"] == "priority,least-waste"
+    assert engine.resources[RELEASE]["values"]["extraArgs"]["max-node-provision-time"] == "5m"
+    assert any(urn.endswith("::autoscaler-priorities") for urn in engine.request(*RELEASE).dependencies), "it does not start without them"
+    if "data" in order:  # not in a preview
+        patterns = yaml.safe_load(order["data"]["priorities"])
+        assert list(patterns) == sorted(patterns)
+        best, last = patterns[50], patterns[10]
+        assert [[name for name in (*spot, overflow) if re.search(pattern, name)] for pattern in (*best, *last)] == [
+            [spot[0]], [spot[1]], [overflow]
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("near", ["eks-ng-spot1-ab-more", "my-eks-ng-spot1-ab", "eks-ng-spot1xab"])
+def test_b10_a_priority_is_that_of_one_group(near: str) -> None:
+    [pattern] = yaml.safe_load(priority_patterns({"50": ["eks-ng-spot1-ab"]}))[50]
+    assert re.search(pattern, "eks-ng-spot1-ab")
+    assert not re.search(pattern, near)

@@ -23,6 +23,7 @@ from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs, NetworkIds
 from components.node_group import NodeWiring
+from components.overflow_node_group import OverflowNodeGroup, OverflowNodeGroupArgs
 from components.settings import CleanupSettings, Settings
 from components.spot_drill import SpotDrill, SpotDrillArgs
 from components.spot_node_group import SpotNodeGroup, SpotNodeGroupArgs
@@ -49,6 +50,9 @@ ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]
     Network: lambda settings, tags: NetworkArgs(**vars(settings.network), region=settings.region, kms_key_arn="arn:key", tags=tags),
     Cluster: lambda settings, tags: ClusterArgs(
         network=IDS, kms_key_arn="arn:key", cluster=settings.cluster, core=settings.core, tags=tags
+    ),
+    OverflowNodeGroup: lambda settings, tags: OverflowNodeGroupArgs(
+        wiring=WIRING, taint_effect="NO_SCHEDULE", volume_gib=50, tags=tags, **vars(settings.workers.overflow)
     ),
     SpotNodeGroup: lambda settings, tags: SpotNodeGroupArgs(
         wiring=WIRING,
@@ -183,6 +187,8 @@ def _imports(file: Path) -> set[str]:
         "cost_tags",
         "iam_policies",
         "network_plan",
+        "node_template_tags",
+        "placement",
         "planned",
         "reachability",
         "settings_parser",

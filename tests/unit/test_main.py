@@ -27,6 +27,7 @@ COMPONENTS = {
 CLEANUP = {("airflow-on-eks:index:AirflowMaintenance", "airflow-maintenance")}
 OPTIONAL = {"staging": CLEANUP, "prod": CLEANUP}
 UNTAGGABLE = {
+    "aws:autoscaling/tag:Tag",
     "aws:ec2/route:Route",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",

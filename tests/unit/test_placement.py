@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.placement import Proof, affinity_flaw, obstacles, prove, table
+from components.placement import Proof, obstacles, prove, table
+from components.placement_affinity import affinity_flaw
 from components.placement_plan import Machine, NodeGroup, Pod, Taint, allocatable, planned_groups, planned_pods, quantity, requests
 from components.planned import UNKNOWN, PlannedResource
 
@@ -40,6 +41,23 @@ LAB_TASK = {
     **TOLERATES,
 }
 """As the original lab writes it."""
+
+
+def lifecycle_in(*values: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": list(values)}]}
+
+
+def affinity(*required: str, prefers: str = "", weight: int = 100) -> dict[str, Any]:
+    """Node affinity for these lifecycles, as a pod has it."""
+    node: dict[str, Any] = {}
+    if required:
+        node["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": [lifecycle_in(*required)]}
+    if prefers:
+        node["preferredDuringSchedulingIgnoredDuringExecution"] = [{"weight": weight, "preference": lifecycle_in(prefers)}]
+    return {"affinity": {"nodeAffinity": node}}
+
+
+OVERFLOWING = {**affinity("Ec2Spot", "Overflow", prefers="Ec2Spot"), **TOLERATES}
 
 
 def group(name: str, capacity: str, *, effect: str | None = None, lifecycle: str | None = None, **inputs: Any) -> PlannedResource:
@@ -186,9 +204,42 @@ PROBLEMS: dict[str, tuple[tuple[PlannedResource, ...], str, tuple[str, ...]]] = 
         ),
     ),
     "overflow onto the core nodes": (
-        (CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, worker(TOLERATES)),
+        (CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, worker({**TOLERATES, **affinity(prefers="Ec2Spot")})),
         "on-demand",
         ("worker pod (pod.yaml) could land on core group ng-on-demand: it has no node selector or required affinity, and the group",),
+    ),
+    "overflow that is as good as Spot": (
+        (CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, worker({**TOLERATES, **affinity("Ec2Spot", "Overflow")})),
+        "on-demand",
+        ("worker pod (pod.yaml) prefers overflow group ng-overflow no less than Spot group ng-spot1, and would run there at the",),
+    ),
+    "overflow before Spot": (
+        (
+            CORE_GROUP,
+            SPOT_GROUP,
+            OVERFLOW_GROUP,
+            worker({**TOLERATES, **affinity("Ec2Spot", "Overflow", prefers="Overflow")}),
+        ),
+        "on-demand",
+        ("worker pod (pod.yaml) prefers overflow group ng-overflow no less than",),
+    ),
+    "a fallback without an overflow group": (
+        (CORE_GROUP, SPOT_GROUP, worker(TASK)),
+        "on-demand",
+        ("worker pod (pod.yaml) fits no overflow group, so workers.fallback on-demand would do nothing (there is none)",),
+    ),
+    "a fallback that the task cannot take": (
+        (CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, worker(TASK)),
+        "on-demand",
+        (
+            "worker pod (pod.yaml) fits no overflow group, so workers.fallback on-demand would do nothing "
+            "(ng-overflow: required affinity lifecycle In [Ec2Spot])",
+        ),
+    ),
+    "a preference of no form": (
+        (CORE_GROUP, SPOT_GROUP, core({**ON_DEMAND, **affinity(prefers="OnDemand", weight=0)}), worker(TASK)),
+        "none",
+        ("Deployment airflow-scheduler: preferred node affinity has weight 0; Kubernetes takes 1 to 100",),
     ),
     "overflow as it should be": (
         (
@@ -196,26 +247,13 @@ PROBLEMS: dict[str, tuple[tuple[PlannedResource, ...], str, tuple[str, ...]]] = 
             SPOT_GROUP,
             OVERFLOW_GROUP,
             core(ON_DEMAND),
-            worker(
-                {
-                    **TOLERATES,
-                    "affinity": {
-                        "nodeAffinity": {
-                            "requiredDuringSchedulingIgnoredDuringExecution": {
-                                "nodeSelectorTerms": [
-                                    {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": ["Ec2Spot", "Overflow"]}]}
-                                ]
-                            }
-                        }
-                    },
-                }
-            ),
+            worker(OVERFLOWING),
         ),
         "on-demand",
         (),
     ),
     "a core pod on the overflow group": (
-        (CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, core({"nodeSelector": {"lifecycle": "Overflow"}, **TOLERATES}), worker(TASK)),
+        (CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, core({"nodeSelector": {"lifecycle": "Overflow"}, **TOLERATES}), worker(OVERFLOWING)),
         "on-demand",
         ("Deployment airflow-scheduler could land on overflow group ng-overflow",),
     ),
@@ -316,6 +354,26 @@ def test_tolerations(spec: dict[str, Any], possible: bool):
 )
 def test_malformed_required_affinity(required: Any, flaw: str):
     assert flaw in (affinity_flaw({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}) or "")
+
+
+@pytest.mark.parametrize(
+    ("preferred", "flaw"),
+    [
+        ({"weight": 1, "preference": {}}, "must be a list of weights with a preference each"),
+        (["lifecycle"], "must be a list of weights with a preference each"),
+        ([{"nodeSelectorTerms": []}], "has nodeSelectorTerms; each entry is a weight with a preference"),
+        ([{"preference": {}}], "has weight None; Kubernetes takes 1 to 100"),
+        ([{"weight": 101, "preference": {}}], "has weight 101"),
+        ([{"weight": True, "preference": {}}], "has weight True"),
+    ],
+)
+def test_malformed_preferred_affinity(preferred: Any, flaw: str):
+    assert flaw in (affinity_flaw({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}) or "")
+
+
+def test_c4_the_table_shows_which_of_the_possible_groups_comes_last():
+    lines = table(proof(CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, worker(OVERFLOWING), fallback="on-demand")).splitlines()
+    assert lines[1].endswith("yes, preferred   yes, if no other has room")
 
 
 def test_well_formed_or_absent_affinity_has_no_flaw():

@@ -21,6 +21,7 @@ from tests.unit.test_component_contract import _imports
 from tests.unit.test_settings import load, refusal
 
 EITHER = {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": ["Ec2Spot", "OnDemand"]}]}
+ONLY_SPOT = {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": ["Ec2Spot"]}]}
 WORKER = {"cpu": "250m", "memory": "1Gi", "grace_period_seconds": 100}
 STACK = "urn:pulumi:dev::airflow-on-eks::pulumi:pulumi:Stack::airflow-on-eks-dev"
 GROUP = "urn:pulumi:dev::airflow-on-eks::airflow-on-eks:index:Cluster$aws:eks/nodeGroup:NodeGroup::ng-on-demand"
@@ -91,7 +92,12 @@ def test_overflow_is_judged_by_the_fallback() -> None:
         worker=True,
         spec={
             "tolerations": [{"key": "spotInstance", "operator": "Exists"}],
-            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [EITHER]}}},
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [EITHER]},
+                    "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": ONLY_SPOT}],
+                }
+            },
         },
     )
     plan = [*changed(SPOT, labels={"lifecycle": "Ec2Spot"}), *overflow]

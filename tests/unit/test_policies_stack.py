@@ -5,6 +5,7 @@ Mocks do not show the children of `eks.Cluster`, so rules about the control plan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -57,3 +58,20 @@ def test_every_pod_of_the_program_has_a_place_and_only_tasks_are_on_spot(run_mai
     assert proof.problems == ()
     assert {placed.pod.worker for placed in proof.placements if placed.possible and placed.group.spot} <= {True}
     assert len({placed.pod.name for placed in proof.placements if not placed.pod.worker}) >= 6, "four programs and two Jobs"
+
+
+@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
+def test_b10_with_the_fallback_tasks_overflow_and_nothing_else_does(run_main: Callable[..., Engine]):
+    plan = planned(run_main("prod", {"workers.fallback": "on-demand"}))
+    assert [str(finding) for finding in examine(plan, environment="prod").findings] == []
+    proof = placement.prove(plan, MACHINES, fallback="on-demand")
+    assert proof.problems == ()
+    header, *lines = (re.split(" {2,}", line) for line in placement.table(proof).splitlines())
+    (tasks,) = (dict(zip(header, line, strict=True)) for line in lines if line[0].startswith("worker pod"))
+    assert tasks["ng-on-demand (ON_DEMAND)"] == "no: required affinity lifecycle In [Ec2Spot,OnDemandOverflow]"
+    assert tasks["ng-spot1 (SPOT)"] == "yes, preferred"
+    assert tasks["ng-overflow (ON_DEMAND)"] == "yes, if no other has room"
+    assert all(placed.obstacles for placed in proof.placements if placed.group.name == "ng-overflow" and not placed.pod.worker)
+    for placed in proof.placements:
+        if placed.group.name == "ng-overflow" and not placed.pod.worker and "nodeSelector" in placed.pod.spec:
+            assert len(placed.obstacles) == 2, "neither label nor taint lets it: one of them may be lost"

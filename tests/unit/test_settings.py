@@ -172,6 +172,28 @@ RULES = {
     "no groups": ({"workers.groups": []}, "workers.groups: is empty: no task could run"),
     "two groups of one name": ({"workers.groups": [GROUP, GROUP]}, "two groups have this name"),
     "a group called as the core group": (group(name="ng-on-demand"), "and not ng-on-demand"),
+    "a group called as the overflow group": (group(name="ng-overflow"), "and not ng-on-demand or ng-overflow"),
+    "a fallback that is none": ({"workers.fallback": "ondemand"}, "workers.fallback = 'ondemand': must be one of none, on-demand"),
+    "an overflow group of no node": (
+        {"workers.fallback": "on-demand", "workers.overflow.maxSize": 0},
+        "workers.overflow.maxSize = 0: must be >= 1; or set workers.fallback to none",
+    ),
+    "a misspelt overflow type": (
+        {"workers.fallback": "on-demand", "workers.overflow.instanceTypes": ["m5.lage"]},
+        "workers.overflow.instanceTypes: unknown instance type m5.lage; did you mean m5.large?",
+    ),
+    "ARM overflow nodes for an x86 image": (
+        {"workers.fallback": "on-demand", "workers.overflow.instanceTypes": ["m7g.large"]},
+        "m7g.large is arm64, and the image is not",
+    ),
+    "overflow nodes that the network has no room for": (
+        {"workers.fallback": "on-demand", "workers.overflow.maxSize": 200, "network.vpcCidr": "10.0.0.0/20"},
+        "network.vpcCidr",
+    ),
+    "no node and nobody to start one": (
+        {**group(minSize=0, desiredSize=0), "autoscaler.enabled": False},
+        "autoscaler.enabled = False: no Spot group begins with a node, and without the autoscaler none ever gets one",
+    ),
     "a group's name too long for its role": (group(name="n" * 57), "shorten it by 7: role names derive from it"),
     "one core node outside of dev": (
         {"environment": "staging", "core.minSize": 1},
@@ -292,6 +314,15 @@ def test_an_existing_network_needs_no_range_that_fits() -> None:
     assert settings.network.private_subnet_ids == tuple(subnets)
 
 
+def test_b10_spot_groups_may_begin_and_end_without_a_node() -> None:
+    (spot,) = load(group(minSize=0, desiredSize=0)).workers.groups
+    assert (spot.min_size, spot.desired_size) == (0, 0)
+
+
+def test_b10_settings_of_the_overflow_group_matter_only_with_the_fallback() -> None:
+    assert load({"workers.overflow.instanceTypes": ["m7g.large"], "workers.overflow.maxSize": 0}).workers.fallback == "none"
+
+
 def test_the_web_ui_may_be_opened_on_purpose() -> None:
     assert load({"web.allowedCidrs": ["0.0.0.0/0"], "web.iUnderstandThisIsPublic": True}).web.allowed_cidrs == ("0.0.0.0/0",)
 
@@ -301,6 +332,7 @@ def test_the_web_ui_may_be_opened_on_purpose() -> None:
     [
         (group(instanceTypes=["m5.large"]), "Spot wants >= 3 types; 1 type(s) leave little to fall back on"),
         ({"workers.taintEffect": "PreferNoSchedule"}, "lets pods that are no tasks onto Spot nodes"),
+        ({"workers.fallback": "on-demand", "autoscaler.enabled": False}, "on-demand does nothing without the autoscaler"),
         ({"cluster.kubernetesVersion": "1.36"}, "is outside of the versions that Airflow 3.3 is tested with"),
         ({"cluster.kubernetesVersion": "1.34"}, "has the autoscaler of Kubernetes 1.35, the cluster is 1.34"),
         ({}, "is a documentation address (RFC 5737)"),

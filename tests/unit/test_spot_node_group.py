@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from components.node_group import NodeWiring
-from components.settings import WorkerGroup, WorkerSettings
-from components.spot_node_group import SpotNodeGroup, SpotNodeGroupArgs, spot_node_groups
-from tests.conftest import Engine, built_once
+from components.node_template_tags import allocatable_disk_gib
+from components.spot_node_group import SpotNodeGroup, SpotNodeGroupArgs
+from tests.conftest import Engine, asg_name, built_once
 
 Build = Callable[[Callable[[], Any]], Engine]
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+TAG = "aws:autoscaling/tag:Tag"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
 WIRING = NodeWiring(
@@ -45,6 +46,7 @@ def test_a3_the_group_consists_of_exactly_these_resources(build: Build, tags: di
         ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "ng-spot1-AmazonEKSWorkerNodePolicy"),
         ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "ng-spot1-AmazonEC2ContainerRegistryPullOnly"),
         ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "ng-spot1-AmazonEKS_CNI_Policy"),
+        *((TAG, f"ng-spot1-asg-{name}") for name in ("label", "taint", "disk", "owner")),
     }
 
 
@@ -139,12 +141,24 @@ def test_a_group_that_cannot_work_is_refused_before_anything_is_created(
         workers(tags, **changes)()
 
 
-def test_a3_several_groups_are_several_components(build: Build, tags: dict[str, str]) -> None:
-    def group(name: str) -> WorkerGroup:
-        return WorkerGroup(name=name, instance_types=("m5.large",), min_size=0, desired_size=1, max_size=9)
+@pytest.mark.parametrize("effect", ["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"])
+def test_b10_a_group_without_nodes_tells_the_autoscaler_what_they_will_be_like(build: Build, tags: dict[str, str], effect: str) -> None:
+    engine = build(workers(tags, min_size=0, desired_size=0, taint_effect=effect))
+    described = {inputs["tag"]["key"]: inputs["tag"]["value"] for inputs in engine.of_type(TAG).values()}
+    spelled = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}[effect]
+    prefix = "k8s.io/cluster-autoscaler"
+    assert described == {
+        f"{prefix}/node-template/label/lifecycle": "Ec2Spot",
+        f"{prefix}/node-template/taint/spotInstance": f"true:{spelled}",
+        f"{prefix}/node-template/resources/ephemeral-storage": "44Gi",
+        f"{prefix}/airflow-dev": "owned",
+    }, "without label or taint it would plan a node that no task fits"
+    for inputs in engine.of_type(TAG).values():
+        assert inputs["tag"]["propagateAtLaunch"] is False, "instances have the launch template's tags"
+        assert inputs.get("autoscalingGroupName") in (asg_name("ng-spot1"), None)
+    assert engine.resources[NODE_GROUP, "ng-spot1"]["scalingConfig"] == {"minSize": 0, "desiredSize": 0, "maxSize": 4}
 
-    settings = WorkerSettings(groups=(group("ng-spot1"), group("ng-spot2")), taint_effect="NO_EXECUTE", volume_gib=20)
-    engine = build(lambda: spot_node_groups(settings, WIRING, tags))
-    groups = engine.of_type(NODE_GROUP)
-    assert set(groups) == {"ng-spot1", "ng-spot2"}
-    assert all(inputs["taints"][0]["effect"] == "NO_EXECUTE" and inputs["scalingConfig"]["maxSize"] == 9 for inputs in groups.values())
+
+@pytest.mark.parametrize(("volume_gib", "left"), [(20, 17), (50, 44), (100, 89)])
+def test_b10_the_disk_is_announced_as_what_the_kubelet_leaves_of_it(volume_gib: int, left: int) -> None:
+    assert allocatable_disk_gib(volume_gib) == left, "an EKS node of 20 GiB reports 17: more would promise pods a room that is not there"

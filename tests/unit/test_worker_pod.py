@@ -60,6 +60,18 @@ def test_b15_a_pinned_task_requires_a_core_node_and_differs_in_nothing_else() ->
     assert pinned == spot
 
 
+def test_b10_with_the_fallback_it_prefers_spot_and_still_never_runs_on_core_nodes() -> None:
+    def lifecycle_in(*values: str) -> dict[str, Any]:
+        return {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": list(values)}]}
+
+    assert pod(fallback="on-demand")["spec"]["affinity"] == {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [lifecycle_in("Ec2Spot", "OnDemandOverflow")]},
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": lifecycle_in("Ec2Spot")}],
+        }
+    }
+
+
 def test_a15_it_tolerates_the_two_taints_and_no_other() -> None:
     assert pod()["spec"]["tolerations"] == [
         {"key": "spotInstance", "operator": "Equal", "value": "true"},
