@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from components import placement
+from components.airflow_config import POD_TEMPLATE_FILE
 from components.placement_plan import Machine
 from components.planned import PlannedResource
 from policies.check import examine
@@ -67,7 +68,7 @@ def test_b10_with_the_fallback_tasks_overflow_and_nothing_else_does(run_main: Ca
     proof = placement.prove(plan, MACHINES, fallback="on-demand")
     assert proof.problems == ()
     header, *lines = (re.split(" {2,}", line) for line in placement.table(proof).splitlines())
-    (tasks,) = (dict(zip(header, line, strict=True)) for line in lines if line[0].startswith("worker pod"))
+    (tasks,) = (dict(zip(header, line, strict=True)) for line in lines if line[0] == f"worker pod ({POD_TEMPLATE_FILE})")
     assert tasks["ng-on-demand (ON_DEMAND)"] == "no: required affinity lifecycle In [Ec2Spot,OnDemandOverflow]"
     assert tasks["ng-spot1 (SPOT)"] == "yes, preferred"
     assert tasks["ng-overflow (ON_DEMAND)"] == "yes, if no other has room"
