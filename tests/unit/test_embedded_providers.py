@@ -25,6 +25,7 @@ from embedded.providers.docker_build import DockerBuildProvider
 from embedded.providers.eks_inputs import check_inputs, cni_configuration, kubeconfig
 from embedded.providers.kubernetes import KubernetesProvider
 from embedded.providers.kubernetes_api import Api, Kind
+from embedded.providers.kubernetes_stuck import StuckPod
 from embedded.providers.properties import UNKNOWN, compare, covers, decoded, diff_by_keys, is_known, plain, struct
 from embedded.providers.provider import CheckError, InitError, Provider, ProviderError, Resource
 from embedded.providers.random import KINDS, RandomProvider
@@ -426,6 +427,57 @@ def test_a_failure_names_the_pod_the_container_the_event_and_the_log(monkeypatch
     text = awaiting.explain(api, deployment, awaiting.Progress(False, "0 of 1"))  # type: ignore[arg-type]
     for part in ("0 of 1", "pod a: Pending", "container web: CrashLoopBackOff", "ended with code 3", "| no database", "event BackOff"):
         assert part in text
+
+
+def stuck_pod(reason: str, *, uid: str = "u", made: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
+    waiting = {"name": "base", "state": {"waiting": {"reason": reason, "message": f"told by the kubelet of {uid}"}}}
+    pod = live("Pod", status={"phase": "Pending", "containerStatuses": [waiting]})
+    return pod | {"metadata": pod["metadata"] | {"uid": uid, "creationTimestamp": made}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "patience"),
+    [("InvalidImageName", 0), ("CreateContainerConfigError", 60), ("ErrImagePull", 90), ("ImagePullBackOff", 90)],
+)
+def test_a_container_that_can_never_start_is_given_up_early(reason: str, patience: int) -> None:
+    now = [1000.0]
+    stuck = StuckPod(clock=lambda: now[0])
+    text = f"pod a, container base: {reason} told by the kubelet of u"
+    assert stuck.look([stuck_pod(reason)]) == (text, patience == 0)
+    now[0] += patience - 0.5
+    assert stuck.look([stuck_pod(reason)])[1] is False
+    now[0] += 0.5
+    assert stuck.look([stuck_pod(reason)]) == (text, True)
+
+
+def test_a_slow_start_is_waited_for() -> None:
+    now = [0.0]
+    stuck = StuckPod(clock=lambda: now[0])
+    for now[0] in (0, 3600):
+        assert stuck.look([stuck_pod("ContainerCreating")]) == ("", False)
+    assert stuck.look([]) == ("", False)
+
+
+def test_only_the_newest_pod_counts_and_a_container_that_recovers_is_forgiven() -> None:
+    now = [0.0]
+    stuck = StuckPod(clock=lambda: now[0])
+    old = stuck_pod("ImagePullBackOff", uid="old")
+    stuck.look([old])
+    now[0] = 100
+    new = stuck_pod("ErrImagePull", uid="new", made="2026-01-02T00:00:00Z")
+    assert stuck.look([new, old]) == ("pod a, container base: ErrImagePull told by the kubelet of new", False)
+    now[0] = 150
+    assert stuck.look([stuck_pod("", uid="new", made="2026-01-02T00:00:00Z"), old]) == ("", False), "its template is the present one"
+    now[0] = 240
+    assert not stuck.look([new, old])[1], "the clock began anew"
+
+
+def test_a_job_whose_image_cannot_be_had_fails_with_the_pods_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awaiting, "_log", lambda *_, **__: [])
+    job = live("Job", spec={"selector": {"matchLabels": {"a": "b"}}}, status={"active": 1})
+    api = FakeApi({"url": job, "/api/v1/namespaces/n/pods": [stuck_pod("InvalidImageName")]})
+    with pytest.raises(awaiting.NotReady, match=r"(?s)^1 active.*container base: InvalidImageName told by the kubelet"):
+        awaiting.wait_ready(kubernetes(), resource("x"), {}, api, "url", job)  # type: ignore[arg-type]
 
 
 def test_waiting_ends_when_the_person_interrupts() -> None:
