@@ -41,8 +41,7 @@ on_nodes = pulumi.ResourceOptions(providers=[k8s_provider], depends_on=[cluster,
 image = AirflowImage("airflow", AirflowImageArgs(**vars(settings.image), **stored))
 database = AirflowDatabase("metadata", AirflowDatabaseArgs(**vars(settings.database), **data, **stored))
 storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, **stored), on_cluster)
-scaled: dict = {"cluster_name": cluster.name, "priorities": workers.priorities, **placed}
-ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), **scaled), on_nodes)
+ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), **workers.scaling, **placed), on_nodes)
 SpotDrill("drill", SpotDrillArgs(**vars(settings.drill), database_identifier=settings.database.identifier, **placed))
 wired: dict = {"image": image.uri, "database": database.connection, "volumes": storage.volumes, "deployment": settings.cluster.name}
 web: dict = {"web_allowed_cidrs": settings.web.allowed_cidrs, "web_certificate_arn": settings.web.certificate_arn}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -20,8 +21,14 @@ class WorkerNodeGroups:
 
     components: tuple[pulumi.Resource, ...]
     """To wait for."""
+    cluster_name: pulumi.Input[str]
     priorities: Mapping[int, tuple[pulumi.Output[str], ...]]
     """Auto Scaling groups by how much they are wanted, a higher number first. Empty: without a fallback all are equal."""
+
+    @property
+    def scaling(self) -> dict[str, Any]:
+        """What the autoscaler has to know, by the names of its arguments."""
+        return {"cluster_name": self.cluster_name, "priorities": self.priorities}
 
 
 def worker_node_groups(workers: WorkerSettings, wiring: NodeWiring, tags: Mapping[str, str]) -> WorkerNodeGroups:
@@ -43,7 +50,7 @@ def worker_node_groups(workers: WorkerSettings, wiring: NodeWiring, tags: Mappin
         for group in workers.groups
     ]
     if workers.fallback == "none":
-        return WorkerNodeGroups(components=tuple(spot), priorities={})
+        return WorkerNodeGroups(components=tuple(spot), cluster_name=wiring.cluster_name, priorities={})
     overflow = OverflowNodeGroup(
         spot_pools.OVERFLOW_GROUP,
         OverflowNodeGroupArgs(
@@ -59,4 +66,4 @@ def worker_node_groups(workers: WorkerSettings, wiring: NodeWiring, tags: Mappin
         spot_pools.SPOT_PRIORITY: tuple(group.autoscaling_group_name for group in spot),
         spot_pools.OVERFLOW_PRIORITY: (overflow.autoscaling_group_name,),
     }
-    return WorkerNodeGroups(components=(*spot, overflow), priorities=priorities)
+    return WorkerNodeGroups(components=(*spot, overflow), cluster_name=wiring.cluster_name, priorities=priorities)
