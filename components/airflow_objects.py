@@ -133,9 +133,16 @@ CORE = (
 
 
 def deployment(
-    component: CoreComponent, *, release: str, version: str, image: Any, replicas: int, checksums: Mapping[str, Any]
+    component: CoreComponent,
+    *,
+    release: str,
+    version: str,
+    image: Any,
+    worker_image: Mapping[str, Any],
+    replicas: int,
+    checksums: Mapping[str, Any],
 ) -> Manifest:
-    """Spec of a component's Deployment."""
+    """Spec of a component's Deployment; `worker_image` are the variables for the component that makes worker pods."""
     labels = pod_security.labels(release, component.name) | {"app.kubernetes.io/version": version}
     # autoscalers may move it: a disruption budget guards it, and its volumes hold nothing to lose
     annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", **checksums}
@@ -144,7 +151,7 @@ def deployment(
         image,
         args=["airflow", component.name],
         secrets=component.secrets,
-        environment={} if component.logs else pods.LOGS_IN_TMP,
+        environment={**({} if component.logs else pods.LOGS_IN_TMP), **(worker_image if component.templates else {})},
         requests={"cpu": component.cpu, "memory": component.memory},
         memory_limit=component.memory_limit,
         mounts=[mount for _, mount in _volumes(component)],

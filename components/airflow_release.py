@@ -28,7 +28,7 @@ from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.cost_tags import component_tags
 from components.efs_storage import SharedVolumes
 from components.settings import CleanupSettings, Fallback, FernetKeySettings, MetricsSettings, ReplicaSettings
-from components.worker_pod import WorkerPod, on_demand_pod, worker_pod
+from components.worker_pod import IMAGE_VARIABLES, WorkerPod, on_demand_pod, worker_image, worker_pod
 
 NAMESPACE = "airflow"
 RELEASE = "airflow"
@@ -109,13 +109,15 @@ class AirflowRelease(pulumi.ComponentResource):
             objects.ADMIN_PASSWORD: password,
         }
         config = airflow_config(self._options())
+        worker = pulumi.Output.from_input(args.image).apply(worker_image)
+        self._worker_image = {variable: worker[variable] for variable in IMAGE_VARIABLES}
         files = [
             k8s.core.v1.Secret(f"{name}-secrets", metadata=self._metadata(airflow_pods.SECRET), string_data=secrets, opts=self._child),
             k8s.core.v1.ConfigMap(f"{name}-config", metadata=self._metadata(airflow_pods.CONFIG_MAP), data=config, opts=self._child),
             k8s.core.v1.ConfigMap(
                 f"{name}-worker-pod",
                 metadata=self._metadata(airflow_pods.POD_TEMPLATE_MAP),
-                data=pulumi.Output.from_input(args.image).apply(self._worker_templates),
+                data=self._worker_templates(),
                 opts=self._child,
             ),
         ]
@@ -172,11 +174,10 @@ class AirflowRelease(pulumi.ComponentResource):
             metrics=args.metrics.enabled,
         )
 
-    def _worker_templates(self, image: str) -> dict[str, str]:
+    def _worker_templates(self) -> dict[str, str]:
         args = self._args
         worker = WorkerPod(
             release=RELEASE,
-            image=image,
             config_map=airflow_pods.CONFIG_MAP,
             dags_claim=airflow_pods.DAGS_CLAIM,
             logs_claim=airflow_pods.LOGS_CLAIM,
@@ -232,6 +233,7 @@ class AirflowRelease(pulumi.ComponentResource):
                 release=RELEASE,
                 version=self._args.version,
                 image=self._args.image,
+                worker_image=self._worker_image,
                 replicas=getattr(self._args.replicas, component.name.replace("-", "_")),
                 checksums=checksums,
             ),

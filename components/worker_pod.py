@@ -1,6 +1,7 @@
 """The pod that runs one task: on Spot nodes unless its author pinned it, without a secret, ready to be taken away. Pure.
 
-Airflow's executor reads it as a template and adds name, labels and arguments; the container must be called `base`.
+Airflow's executor reads it as a template and adds name, labels, arguments and the image that `worker_image` tells it; the container must be
+called `base`. Without the image the template is known before anything is built, so a preview can prove where its pods land.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE, OVERFLOW
 
 CONTAINER = "base"
 SERVICE_ACCOUNT = "airflow-worker"
+IMAGE_VARIABLES = ("AIRFLOW__KUBERNETES_EXECUTOR__WORKER_CONTAINER_REPOSITORY", "AIRFLOW__KUBERNETES_EXECUTOR__WORKER_CONTAINER_TAG")
 PINNED_LABEL = {"airflow-on-eks/capacity": "on-demand"}
 """Of the pods of tasks with `executor_config=on_demand()`."""
 
@@ -23,7 +25,6 @@ class WorkerPod:
     """What stacks choose about worker pods."""
 
     release: str
-    image: str
     config_map: str
     dags_claim: str
     logs_claim: str
@@ -40,6 +41,12 @@ def on_demand_pod(worker: WorkerPod) -> dict[str, Any]:
     pod["metadata"]["labels"] |= PINNED_LABEL
     pod["spec"]["affinity"] = _only(ON_DEMAND_LIFECYCLE)
     return pod
+
+
+def worker_image(image: str) -> dict[str, str]:
+    """Variables by which the executor gives every worker pod an image: it joins the two with a colon, which a digest has as well."""
+    repository, _, tag = image.rpartition(":")
+    return {IMAGE_VARIABLES[0]: repository, IMAGE_VARIABLES[1]: tag}
 
 
 def worker_pod(worker: WorkerPod) -> dict[str, Any]:
@@ -99,7 +106,6 @@ def _lifecycle_in(*values: str) -> dict[str, Any]:
 def _container(worker: WorkerPod) -> dict[str, Any]:
     return {
         "name": CONTAINER,
-        "image": worker.image,
         "envFrom": [{"configMapRef": {"name": worker.config_map}}],
         # only the supervisor gets the SIGTERM of a reclaim and decides what becomes of its task
         "env": [{"name": "DUMB_INIT_SETSID", "value": "0"}],

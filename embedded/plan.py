@@ -9,13 +9,12 @@ from typing import Any
 import yaml
 from pulumi import automation as auto
 
-from components.placement_plan import Pod
 from components.planned import PlannedResource
 from components.settings import Settings
 from embedded.cloud import PROJECT, Cloud
 from embedded.engine import Progress
 from operations import stack_file
-from operations.plan_review import Review, hidden_worker, review
+from operations.plan_review import Review, review
 from operations.resource_graph import GraphResource, read_saved_plan
 from policies.check import Report, examine
 
@@ -29,31 +28,14 @@ class StackPlan:
     graph: tuple[GraphResource, ...] = ()
     """The resources with what each of them needs; empty unless it was asked for."""
 
-    @property
-    def _more_pods(self) -> tuple[Pod, ...]:
-        airflow = self.settings.airflow
-        return hidden_worker(
-            self.resources,
-            cpu=airflow.worker_cpu,
-            memory=airflow.worker_memory,
-            grace_period_seconds=airflow.worker_grace_period_seconds,
-            fallback=self.settings.workers.fallback,
-        )
-
     def review(self) -> Review:
         """Its price and placement."""
         settings = self.settings
-        return review(
-            self.resources,
-            region=settings.region,
-            monthly_usd=settings.budget.monthly_usd,
-            fallback=settings.workers.fallback,
-            more_pods=self._more_pods,
-        )
+        return review(self.resources, region=settings.region, monthly_usd=settings.budget.monthly_usd, fallback=settings.workers.fallback)
 
     def policy_report(self) -> Report:
         """What every policy says of it."""
-        return examine(self.resources, environment=self.settings.environment, more_pods=self._more_pods)
+        return examine(self.resources, environment=self.settings.environment)
 
 
 def preview(cloud: Cloud, stack: auto.Stack, progress: Progress, *, graph: bool = False) -> StackPlan:

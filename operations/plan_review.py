@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components import airflow_pods, cost_report, placement
+from components import cost_report, placement
 from components.cost_estimate import NO_BUDGET, CostEstimate, estimate, over_budget
 from components.cost_prices import SHAPES, dated_prices
-from components.placement_plan import Machine, Pod, planned_pods
-from components.planned import UNKNOWN, PlannedResource
+from components.placement_plan import Machine
+from components.planned import PlannedResource
 from components.planned_values import readable_plan
-from components.worker_pod import WorkerPod, worker_pod
 
 MAX_PODS = {2: 29, 4: 58}
 """vCPUs of a shape to the pods its network interfaces carry (awslabs/amazon-eks-ami eni-max-pods.txt)."""
@@ -31,8 +30,6 @@ class Review:
     proof: placement.Proof
     budget: str | None
     """Why the plan is too dear; None: it is not, or has no budget."""
-    assumed: tuple[str, ...]
-    """Pods that the plan does not show and that were taken from the settings."""
 
     @property
     def placed(self) -> bool:
@@ -55,9 +52,8 @@ class Review:
 
     def text(self) -> str:
         """Where each pod can land, what everything costs, and what is wrong with either."""
-        parts = ["Where each pod can land", placement.table(self.proof)]
-        parts += [f"{name}: not in the plan before its image is known; taken from the settings" for name in self.assumed]
-        return "\n".join([*parts, *self._placement(), "", cost_report.table(self.costs), *self._budget()])
+        parts = ["Where each pod can land", placement.table(self.proof), *self._placement(), ""]
+        return "\n".join([*parts, cost_report.table(self.costs), *self._budget()])
 
     def _placement(self) -> list[str]:
         lines = [f"placement problem: {problem}" for problem in self.proof.problems]
@@ -77,7 +73,6 @@ def review(
     region: str,
     monthly_usd: int = NO_BUDGET,
     fallback: placement.Fallback = "none",
-    more_pods: Iterable[Pod] = (),
 ) -> Review:
     """Price a plan with the dated table and prove where its pods can land.
 
@@ -86,34 +81,11 @@ def review(
         region: whose prices count.
         monthly_usd: budget of a month; `NO_BUDGET` for none.
         fallback: whether workers may overflow to On-Demand groups that carry the workers' taint.
-        more_pods: pods that the plan does not show; see `hidden_worker`.
     """
     read = readable_plan(plan)
-    more = tuple(more_pods)
     costs = estimate(read, dated_prices(region))
     return Review(
         costs=costs,
-        proof=placement.prove(read, MACHINES, fallback=fallback, more_pods=more),
+        proof=placement.prove(read, MACHINES, fallback=fallback),
         budget=None if monthly_usd == NO_BUDGET else over_budget(costs, monthly_usd),
-        assumed=tuple(pod.name for pod in more),
     )
-
-
-def hidden_worker(
-    plan: Sequence[PlannedResource], *, cpu: str, memory: str, grace_period_seconds: int, fallback: placement.Fallback = "none"
-) -> tuple[Pod, ...]:
-    """The pod of a task, if the plan does not show it: before the image is built, the text of its template is not known."""
-    if any(pod.worker for pod in planned_pods(readable_plan(plan))):
-        return ()
-    worker = WorkerPod(
-        release="airflow",
-        image=UNKNOWN,  # type: ignore[arg-type]  # rules then answer UNKNOWN about the image, and judge the rest
-        config_map=airflow_pods.CONFIG_MAP,
-        dags_claim=airflow_pods.DAGS_CLAIM,
-        logs_claim=airflow_pods.LOGS_CLAIM,
-        cpu=cpu,
-        memory=memory,
-        grace_period_seconds=grace_period_seconds,
-        fallback=fallback,
-    )
-    return (Pod(name="worker pod", spec=worker_pod(worker)["spec"], worker=True),)

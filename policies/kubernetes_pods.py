@@ -89,10 +89,10 @@ policy("container-probes", CONTAINER, "CKV_K8S_8 CKV_K8S_9 C-0018 C-0056",
        lambda it: not is_app(it) or (it.given("livenessProbe") and it.given("readinessProbe")))
 policy("image-not-latest", CONTAINER, "CKV_K8S_14 KSV-0013 C-0075",
        "nobody knows which image will run", "name a tag other than latest, or better a digest",
-       lambda it: _pinned(it.at("image", ""), tag_will_do=True))
+       lambda it: _pinned(it, tag_will_do=True))
 policy("image-by-digest", CONTAINER, "CKV_K8S_43",
        "the image can change under its name", "name the image by its digest (image@sha256:...)",
-       lambda it: _pinned(it.at("image", ""), tag_will_do=False))
+       lambda it: _pinned(it, tag_will_do=False))
 policy("env-no-secrets", CONTAINER, "CKV_K8S_35 CIS-4.4.1",
        "a secret stands readable in the pod's environment", "keep it in a Secret and refer to that",
        lambda it: [f"variable {entry.get('name')}" for entry in it.items("env")
@@ -119,7 +119,10 @@ def _from_secrets(it: Subject) -> list[str]:
     return names + ["all of a Secret by envFrom" for entry in it.items("envFrom") if entry.get("secretRef")]
 
 
-def _pinned(image: Any, *, tag_will_do: bool) -> Verdict:
+def _pinned(it: Subject, *, tag_will_do: bool) -> Verdict:
+    image = it.at("image", "")
+    if image == "" and it.pod and it.pod.worker:
+        return True  # the executor gives it the image that the scheduler's variables name
     if not is_known(image):
         return UNKNOWN
     name, _, digest = str(image).partition("@")

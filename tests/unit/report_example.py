@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from operations.placement import NodePods, PlacedPod
-from operations.plan_review import hidden_worker, review
+from operations.plan_review import review
 from operations.report import Report
 from operations.report_drill import read_drill
 from operations.resource_graph import read_saved_plan
@@ -98,12 +98,11 @@ NODES_WITH_PODS = (
 
 def report(**changes: Any) -> Report:
     """The report of the example stack."""
-    worker = hidden_worker(PLAN, cpu="250m", memory="1Gi", grace_period_seconds=100)
     values: dict[str, Any] = {
         "stack": "dev",
         "made": "2026-11-24 12:30 UTC",
         "plan": PLAN,
-        "review": review(PLAN, region="us-west-2", more_pods=worker),
+        "review": review(PLAN, region="us-west-2"),
         "resources": read_saved_plan(SAVED_PLAN),
         "nodes": NODES_WITH_PODS,
         "drill": read_drill(drill_record()),

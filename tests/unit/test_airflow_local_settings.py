@@ -136,9 +136,7 @@ def test_image_and_stack_agree(image: Any) -> None:
     assert image.settings.NOTICE_ROOM_SECONDS == settings_rules.SPOT_NOTICE_ROOM
     assert (image.settings.LIFECYCLE, image.settings.SPOT) == (spot_pools.LIFECYCLE_LABEL, spot_pools.SPOT_LIFECYCLE)
     template = worker_pod.worker_pod(
-        worker_pod.WorkerPod(
-            release="r", image="i", config_map="c", dags_claim="d", logs_claim="l", cpu="1", memory="1Gi", grace_period_seconds=100
-        )
+        worker_pod.WorkerPod(release="r", config_map="c", dags_claim="d", logs_claim="l", cpu="1", memory="1Gi", grace_period_seconds=100)
     )
     tolerated = [{"key": item["key"], "value": item["value"]} for item in template["spec"]["tolerations"] if item["operator"] == "Equal"]
     assert tolerated == list(image.settings.TOLERATIONS)

@@ -20,7 +20,13 @@ BY_NAME = {component.name: component for component in objects.CORE}
 
 def deployment(name: str, replicas: int = 2) -> dict[str, Any]:
     return objects.deployment(
-        BY_NAME[name], release="airflow", version="3.3.2", image=IMAGE, replicas=replicas, checksums={"checksum/config": "1"}
+        BY_NAME[name],
+        release="airflow",
+        version="3.3.2",
+        image=IMAGE,
+        worker_image={"WORKER_IMAGE": IMAGE},
+        replicas=replicas,
+        checksums={"checksum/config": "1"},
     )
 
 

@@ -194,8 +194,15 @@ def test_a15_b15_the_workers_templates_are_a_config_map_of_their_own(build: Buil
     assert set(data) == {"pod_template_file.yaml", "on_demand.yaml"}
     for text in data.values():
         pod = yaml.safe_load(text)
-        assert pod["spec"]["containers"][0]["image"] == IMAGE
+        assert "image" not in pod["spec"]["containers"][0]
         assert pod["spec"]["serviceAccountName"] == "airflow-worker"
+
+
+def test_a15_the_scheduler_and_nobody_else_knows_the_image_of_worker_pods(build: Build, tags: dict[str, str]) -> None:
+    for name, inputs in build(release(tags)).of_type(DEPLOYMENT).items():
+        [container] = inputs["spec"]["template"]["spec"]["containers"]
+        given = {entry["name"]: entry["value"] for entry in container["env"] if "WORKER_CONTAINER" in entry["name"]}
+        assert list(given.values()) == (IMAGE.rsplit(":", 1) if name == "airflow-scheduler" else [])
 
 
 def test_secrets_stand_in_the_secret_and_nowhere_else(build: Build, preview: bool, tags: dict[str, str]) -> None:

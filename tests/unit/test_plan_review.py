@@ -10,11 +10,12 @@ import yaml
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from pulumi.automation import events
 
-from components.placement_plan import NODE_GROUP, Pod
+from components.placement_plan import NODE_GROUP
 from components.planned import UNKNOWN, PlannedResource
+from components.worker_pod import WorkerPod, worker_pod
 from embedded.engine import Progress
 from embedded.plan import StackPlan, settings_from
-from operations.plan_review import MACHINES, hidden_worker, review
+from operations.plan_review import MACHINES, review
 from tests.conftest import PROJECT
 from tests.unit.cost_plan import CORE, OVERFLOW, SPOT, resource
 from tests.unit.test_component_contract import _imports
@@ -22,7 +23,6 @@ from tests.unit.test_settings import load, refusal
 
 EITHER = {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": ["Ec2Spot", "OnDemand"]}]}
 ONLY_SPOT = {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": ["Ec2Spot"]}]}
-WORKER = {"cpu": "250m", "memory": "1Gi", "grace_period_seconds": 100}
 STACK = "urn:pulumi:dev::airflow-on-eks::pulumi:pulumi:Stack::airflow-on-eks-dev"
 GROUP = "urn:pulumi:dev::airflow-on-eks::airflow-on-eks:index:Cluster$aws:eks/nodeGroup:NodeGroup::ng-on-demand"
 CLUSTER = "urn:pulumi:dev::airflow-on-eks::airflow-on-eks:index:Cluster::airflow"
@@ -39,7 +39,19 @@ def deployment(**spec: Any) -> PlannedResource:
     return resource("kubernetes:apps/v1:Deployment", "airflow-scheduler", **inputs)
 
 
+def tasks(memory: str = "1Gi") -> PlannedResource:
+    """The template of worker pods, as a stack has it before its image is built."""
+    names = {"release": "airflow", "config_map": "config", "dags_claim": "dags", "logs_claim": "logs"}
+    pod = worker_pod(WorkerPod(**names, cpu="250m", memory=memory, grace_period_seconds=100))
+    return template(pod)
+
+
+def template(pod: dict[str, Any]) -> PlannedResource:
+    return resource("kubernetes:core/v1:ConfigMap", "airflow-worker-pod", data={"pod.yaml": yaml.safe_dump({**pod, "kind": "Pod"})})
+
+
 PLAN = [
+    tasks(),
     *changed(SPOT, labels={"lifecycle": "Ec2Spot"}),
     *changed(CORE, labels={"lifecycle": "OnDemand"}),
     deployment(nodeSelector={"lifecycle": "OnDemand"}),
@@ -48,7 +60,7 @@ STRAY = [*PLAN[:-1], deployment(tolerations=[{"operator": "Exists"}])]
 
 
 def test_a_sound_plan_is_deployable_and_its_price_is_said() -> None:
-    found = review(PLAN, region="us-west-2", more_pods=hidden_worker(PLAN, **WORKER))
+    found = review(PLAN, region="us-west-2")
     assert (found.placed, found.affordable, found.deployable) == (True, True, True)
     assert "no problem with 2 kinds of pods and 2 node groups" in found.text()
     assert found.text().splitlines()[-1].startswith("us-west-2, USD: "), "the totals come last"
@@ -56,7 +68,7 @@ def test_a_sound_plan_is_deployable_and_its_price_is_said() -> None:
 
 
 def test_a_pod_on_the_wrong_nodes_is_named_and_stops_the_plan() -> None:
-    found = review(STRAY, region="us-west-2", more_pods=hidden_worker(STRAY, **WORKER))
+    found = review(STRAY, region="us-west-2")
     assert (found.placed, found.affordable, found.deployable) == (False, True, False)
     for text in (found.text(), found.verdict()):
         assert "placement problem: Deployment airflow-scheduler could land on Spot group ng-spot1" in text
@@ -64,8 +76,8 @@ def test_a_pod_on_the_wrong_nodes_is_named_and_stops_the_plan() -> None:
 
 
 def test_a_worker_that_is_too_large_for_every_spot_type_stops_the_plan() -> None:
-    found = review(PLAN, region="us-west-2", more_pods=hidden_worker(PLAN, **{**WORKER, "memory": "16Gi"}))
-    assert any("worker pod fits no Spot node group" in problem for problem in found.proof.problems)
+    found = review([tasks(memory="16Gi"), *PLAN[1:]], region="us-west-2")
+    assert any("worker pod (pod.yaml) fits no Spot node group" in problem for problem in found.proof.problems)
 
 
 @pytest.mark.parametrize(("budget", "affordable"), [(0, True), (10, False), (100_000, True)])
@@ -87,34 +99,20 @@ def test_what_could_not_be_judged_is_said() -> None:
 
 def test_overflow_is_judged_by_the_fallback() -> None:
     overflow = changed(OVERFLOW, labels={"lifecycle": "OnDemand"})
-    anywhere = Pod(
-        name="worker pod",
-        worker=True,
-        spec={
-            "tolerations": [{"key": "spotInstance", "operator": "Exists"}],
-            "affinity": {
-                "nodeAffinity": {
-                    "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [EITHER]},
-                    "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": ONLY_SPOT}],
-                }
-            },
-        },
-    )
-    plan = [*changed(SPOT, labels={"lifecycle": "Ec2Spot"}), *overflow]
-    assert not review(plan, region="us-west-2", more_pods=[anywhere]).placed
-    assert review(plan, region="us-west-2", fallback="on-demand", more_pods=[anywhere]).placed
+    affinity = {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [EITHER]},
+        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": ONLY_SPOT}],
+    }
+    tolerations = [{"key": "spotInstance", "operator": "Exists"}]
+    anywhere = template({"spec": {"tolerations": tolerations, "affinity": {"nodeAffinity": affinity}}})
+    plan = [*changed(SPOT, labels={"lifecycle": "Ec2Spot"}), *overflow, anywhere]
+    assert not review(plan, region="us-west-2").placed
+    assert review(plan, region="us-west-2", fallback="on-demand").placed
 
 
-def test_the_worker_is_taken_from_the_settings_only_while_its_template_is_unknown() -> None:
+def test_c4_a_worker_template_that_is_not_known_is_said() -> None:
     unknown = resource("kubernetes:core/v1:ConfigMap", "airflow-worker-pod", data={"pod.yaml": UNKNOWN})
-    (pod,) = hidden_worker([*PLAN, unknown], **WORKER)
-    assert pod.worker
-    assert pod.spec["containers"][0]["image"] is UNKNOWN
-    found = review([*PLAN, unknown], region="us-west-2", more_pods=[pod])
-    assert "worker pod: not in the plan before its image is known" in found.text()
-    template = yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": []}})
-    shown = resource("kubernetes:core/v1:ConfigMap", "airflow-worker-pod", data={"pod.yaml": template})
-    assert hidden_worker([*PLAN, shown], **WORKER) == ()
+    assert "not judged: no worker pod template" in review([unknown, *PLAN[1:]], region="us-west-2").text()
 
 
 def test_machine_sizes_are_those_of_ec2() -> None:
@@ -203,4 +201,4 @@ def test_a_stack_plan_hands_its_settings_to_review_and_policies() -> None:
     plan = StackPlan(resources=PLAN, settings=settings)
     assert not plan.review().affordable
     assert plan.review().placed
-    assert "worker pod" not in " ".join(finding.resource for finding in plan.policy_report().findings), "its image is unknown, not wrong"
+    assert "worker pod" not in " ".join(finding.resource for finding in plan.policy_report().findings), "its image comes from the executor"

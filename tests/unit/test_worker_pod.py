@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.worker_pod import WorkerPod, on_demand_pod, worker_pod
+from components.worker_pod import IMAGE_VARIABLES, WorkerPod, on_demand_pod, worker_image, worker_pod
 from tests.unit.restricted import violations
 
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
@@ -15,7 +15,6 @@ IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" 
 def pod(**changes: Any) -> dict[str, Any]:
     plan = {
         "release": "airflow",
-        "image": IMAGE,
         "config_map": "airflow-configmap",
         "dags_claim": "airflow-dags",
         "logs_claim": "airflow-logs",
@@ -34,7 +33,9 @@ def container() -> dict[str, Any]:
 def test_airflow_accepts_it_as_a_template() -> None:
     assert (pod()["kind"], pod()["apiVersion"]) == ("Pod", "v1")
     assert pod()["metadata"]["name"]
-    assert (container()["name"], container()["image"]) == ("base", IMAGE)
+    assert container()["name"] == "base"
+    assert "image" not in container(), "known before the image is built"
+    assert ":".join(worker_image(IMAGE)[variable] for variable in IMAGE_VARIABLES) == IMAGE, "as the executor joins them"
     assert pod()["spec"]["restartPolicy"] == "Never"
     assert not {"args", "command"} & set(container())
 
@@ -50,7 +51,7 @@ def test_a15_it_requires_a_spot_node() -> None:
 
 
 def test_b15_a_pinned_task_requires_a_core_node_and_differs_in_nothing_else() -> None:
-    plan = {"release": "airflow", "image": IMAGE, "config_map": "c", "dags_claim": "d", "logs_claim": "l", "cpu": "1", "memory": "1Gi"}
+    plan = {"release": "airflow", "config_map": "c", "dags_claim": "d", "logs_claim": "l", "cpu": "1", "memory": "1Gi"}
     worker = WorkerPod(**plan, grace_period_seconds=100)
     spot, pinned = worker_pod(worker), on_demand_pod(worker)
     [term] = pinned["spec"].pop("affinity")["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
