@@ -8,7 +8,7 @@ network ── cluster ─┬─ ng-on-demand   scheduler, API server, DAG proce
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import preflight
+from components import permissions_boundary, preflight
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
 from components.airflow_image import AirflowImage, AirflowImageArgs
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
@@ -28,7 +28,8 @@ preflight.first_step(settings)
 cost = StackCost(settings.region, settings.budget.monthly_usd)  # of all that follows, which waits until it is within the budget
 tags = cost_tags(settings)
 placed: dict = {"region": settings.region, "tags": tags}
-key = EncryptionKey("airflow", EncryptionKeyArgs(**placed))
+permissions_boundary.bound_every_role(settings.iam.permissions_boundary_arn)
+key = EncryptionKey("airflow", EncryptionKeyArgs(**vars(settings.encryption), **placed))
 stored: dict = {"kms_key_arn": key.arn, "tags": tags}
 network = Network("airflow", NetworkArgs(**vars(settings.network), **stored, region=settings.region))
 cluster = Cluster("airflow", ClusterArgs(**stored, network=network.ids, cluster=settings.cluster, core=settings.core))
@@ -46,8 +47,7 @@ SpotDrill("drill", SpotDrillArgs(**vars(settings.drill), database_identifier=set
 wired: dict = {"image": image.uri, "database": database.connection, "volumes": storage.volumes, "deployment": settings.cluster.name}
 web: dict = {"web_allowed_cidrs": settings.web.allowed_cidrs, "web_certificate_arn": settings.web.certificate_arn}
 shared: dict = {"worker_fallback": settings.workers.fallback, "web_port": settings.web.port, "tags": tags}
-airflow_args = AirflowReleaseArgs(**vars(settings.airflow), **wired, **web, **shared)
-airflow = AirflowRelease("airflow", airflow_args, on_nodes)
+airflow = AirflowRelease("airflow", AirflowReleaseArgs(**vars(settings.airflow), **wired, **web, **shared), on_nodes)
 pulumi.export("web_ui_url", airflow.web_ui_url)
 pulumi.export("admin_user", airflow.admin_user)
 pulumi.export("admin_password", airflow.admin_password)

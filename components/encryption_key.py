@@ -23,16 +23,22 @@ class EncryptionKeyArgs:
     """Where the key is used."""
 
     region: str
+    kms_key_arn: str | None = None
+    """A key that exists: then none is made. Its policy must let CloudWatch of this region use it."""
     tags: Mapping[str, str]
 
 
 class EncryptionKey(pulumi.ComponentResource):
-    """KMS key `{name}-key`."""
+    """KMS key `{name}-key`, or one that exists."""
 
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-on-eks:index:EncryptionKey", name, None, opts)
+        self.arn = pulumi.Output.from_input(args.kms_key_arn) if args.kms_key_arn else self._created(name, args)
+        self.register_outputs({"arn": self.arn})
+
+    def _created(self, name: str, args: EncryptionKeyArgs) -> pulumi.Output[str]:
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
         key = aws.kms.Key(
             f"{name}-key",
@@ -43,5 +49,4 @@ class EncryptionKey(pulumi.ComponentResource):
             tags=component_tags(args.tags, "encryption", Name=f"{name}-key"),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.arn = key.arn
-        self.register_outputs({"arn": self.arn})
+        return key.arn

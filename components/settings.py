@@ -26,6 +26,21 @@ class SettingsError(pulumi.RunError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IamSettings:
+    """Roles of the stack."""
+
+    permissions_boundary_arn: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptionSettings:
+    """The key for all that is stored."""
+
+    kms_key_arn: str | None
+    """One that exists; None: the stack makes its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
     """The VPC to make, or the ids of one that exists."""
 
@@ -248,6 +263,8 @@ class Settings:
     cost_center: str
     tags: Mapping[str, str]
     """Tags besides those the program sets."""
+    iam: IamSettings
+    encryption: EncryptionSettings
     network: NetworkSettings
     cluster: ClusterSettings
     core: CoreSettings

@@ -160,6 +160,22 @@ def owner_and_cost_center_are_tag_values(owner: str, cost_center: str) -> Iterat
 
 
 @_rule
+def boundary_and_key_exist_by_their_names(iam: kinds.IamSettings, encryption: kinds.EncryptionSettings, region: str) -> Iterator[Problem]:
+    """ARNs of what somebody else made."""
+    pattern = r"arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+"
+    rule = "is no IAM policy (arn:aws:iam::ACCOUNT:policy/NAME)"
+    yield from _matches("iam.permissionsBoundaryArn", iam.permissions_boundary_arn, pattern, rule)
+    arn = encryption.kms_key_arn
+    way_out = "give the key's own ARN: an alias can be moved to another key"
+    yield from _matches(
+        "encryption.kmsKeyArn", arn, r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", "is no KMS key (arn:aws:kms:...:key/ID)", way_out
+    )
+    home = (arn or "").split(":")[3:4]
+    if home and home != [region]:
+        yield Problem(setting="encryption.kmsKeyArn", rule=f"is of region {home[0]}, the stack is in {region}")
+
+
+@_rule
 def network_is_new_or_existing(network: kinds.NetworkSettings, web: kinds.WebSettings) -> Iterator[Problem]:
     """An existing VPC comes with its subnets."""
     if network.vpc_id is None:

@@ -144,6 +144,15 @@ def _(it: Subject) -> Verdict:
     return not str(arn).endswith(("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")) if is_known(arn) else UNKNOWN
 
 
+@policy("iam-boundary-everywhere", PLAN, "", "the account demands a boundary on every role and refuses this one, in the middle of an up",
+        "set iam.permissionsBoundaryArn, which reaches every role")  # fmt: skip
+def _(it: Subject) -> Verdict:
+    roles = it.plan.subjects(ROLE)
+    return (
+        [role.name for role in roles if not role.given("permissionsBoundary")] if any(r.given("permissionsBoundary") for r in roles) else []
+    )
+
+
 @policy("iam-no-static-keys", PLAN, "CKV_AWS_273", "access keys do not expire", "use Pod Identity and roles")
 def _(it: Subject) -> Verdict:
     return [subject.name for subject in it.plan.subjects("aws:iam/accessKey:AccessKey", "aws:iam/user:User")]

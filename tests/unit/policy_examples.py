@@ -465,6 +465,7 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("drill-own-nodes", "drill-template", "targets.0.resourceArns", ["arn:aws:ec2:us-west-2:123456789012:instance/i-1"]),
     ("drill-stop-condition", "drill-template", "stopConditions", [{"source": "none"}]),
     ("iam-no-administrator", "node-role-AmazonEKS_CNI_Policy", "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"),
+    ("iam-boundary-everywhere", "node-role", "permissionsBoundary", "arn:aws:iam::123456789012:policy/boundary"),
     ("iam-no-static-keys", "+aws:iam/accessKey:AccessKey", "user", "ci"),
     ("rds-encrypted", "database", "storageEncrypted", REMOVED),
     ("rds-encrypted", "database", "kmsKeyId", REMOVED),

@@ -25,3 +25,10 @@ def test_ckv_aws_7_33_the_key_rotates_and_belongs_to_the_account(build: Build, t
         "CloudWatch may use it for this account's log groups only"
     )
     assert engine.registered_outputs("airflow") == {"arn": f"arn:aws:mock:us-west-2:{ACCOUNT}:airflow-key"}
+
+
+def test_a_key_that_exists_is_taken_and_none_is_made(build: Build, tags: dict[str, str]) -> None:
+    theirs = "arn:aws:kms:us-west-2:123456789012:key/1"
+    engine = build(lambda: EncryptionKey("airflow", EncryptionKeyArgs(region="us-west-2", kms_key_arn=theirs, tags=tags)))
+    assert engine.children == set()
+    assert engine.registered_outputs("airflow") == {"arn": theirs}

@@ -154,6 +154,18 @@ SHAPES = {
     "an unknown environment": ({"environment": "production"}, "must be one of dev, staging, prod; did you mean prod?"),
 }
 RULES = {
+    "a boundary that is no policy": (
+        {"iam.permissionsBoundaryArn": "arn:aws:iam::123456789012:role/x"},
+        "iam.permissionsBoundaryArn = 'arn:aws:iam::123456789012:role/x': is no IAM policy",
+    ),
+    "an alias for a key": (
+        {"encryption.kmsKeyArn": "arn:aws:kms:us-west-2:123456789012:alias/x"},
+        "is no KMS key (arn:aws:kms:...:key/ID); give the key's own ARN: an alias can be moved",
+    ),
+    "a key of another region": (
+        {"encryption.kmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+        "encryption.kmsKeyArn: is of region eu-west-1, the stack is in us-west-2",
+    ),
     "a region with a typing error": ({"aws:region": "us-wset-2"}, "aws:region = 'us-wset-2': unknown region; did you mean us-west-2?"),
     "one zone": ({"network.availabilityZones": ["us-west-2a"]}, "need >= 2 zones (EKS, RDS subnet group), got 1: us-west-2a"),
     "a zone of another region": ({"network.availabilityZones": ["us-west-2a", "eu-west-2a"]}, "zone eu-west-2a is not in us-west-2"),
