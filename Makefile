@@ -22,7 +22,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example drill password env check format unit engine e2e test
+.PHONY: bench-scale promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example drill password env check format unit engine e2e test
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -83,6 +83,8 @@ engine: $(READY) ## the real Pulumi engine and Kubernetes API, simulated nodes
 	@$(BIN)/python -m pytest -q tests/engine
 e2e: $(READY) ## the whole stack with real nodes, PostgreSQL, Airflow and a browser
 	@$(BIN)/python -m pytest -q tests/e2e
+bench-scale: $(READY) ## 1,000 Spot nodes, 5,000 tasks: where they land, what pinning costs the scheduler, half of the nodes lost
+	@$(BIN)/python -m bench.scale
 test: $(READY) ## every tier
 	@$(BIN)/python -m pytest -q -n auto tests/unit
 	@$(BIN)/python -m pytest -v --durations=15 tests/engine tests/e2e

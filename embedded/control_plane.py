@@ -212,8 +212,15 @@ def scheduler_flags(cloud: Cloud) -> dict[str, object]:
     }
 
 
-def _line(program: Path, flags: dict[str, object]) -> list[str | Path]:
-    return [program, *(f"--{flag}={value}" for flag, value in flags.items())]
+def start_program(cloud: Cloud, name: str, program: Path, flags: dict[str, object]) -> None:
+    """Start one of the control plane's programs; return once the API server serves, if it is that one.
+
+    Raises:
+        CloudError: it ended or was not ready in time; the message has its last lines.
+    """
+    line: list[str | Path] = [program, *(f"--{flag}={value}" for flag, value in flags.items())]
+    ready = (lambda: _is_ready(cloud)) if name == "k8s-apiserver" else None
+    processes.start(cloud, name, line, ready=ready, seconds=120)
 
 
 def birth_objects(cloud: Cloud) -> list[dict[str, Any]]:
@@ -236,16 +243,15 @@ def start_control_plane(cloud: Cloud, *, cluster_name: str) -> None:
     """
     ensure_bridge(cloud)
     programs = go_tools("etcd", "kubernetes")
-    processes.start(cloud, "k8s-etcd", _line(programs["etcd"], etcd_flags(cloud)))
-    apiserver = _line(programs["kube-apiserver"], apiserver_flags(cloud))
-    processes.start(cloud, "k8s-apiserver", apiserver, ready=lambda: _is_ready(cloud), seconds=120)
+    start_program(cloud, "k8s-etcd", programs["etcd"], etcd_flags(cloud))
+    start_program(cloud, "k8s-apiserver", programs["kube-apiserver"], apiserver_flags(cloud))
     manager = controller_manager_flags(cloud) | {"cluster-name": cluster_name}
-    processes.start(cloud, "k8s-controller-manager", _line(programs["kube-controller-manager"], manager))
-    processes.start(cloud, "k8s-scheduler", _line(programs["kube-scheduler"], scheduler_flags(cloud)))
+    start_program(cloud, "k8s-controller-manager", programs["kube-controller-manager"], manager)
+    start_program(cloud, "k8s-scheduler", programs["kube-scheduler"], scheduler_flags(cloud))
     if cloud.simulated:
         stages = cloud.path("control-plane") / "kwok.yaml"
         stages.write_text(simulation.kwok_configuration())
-        processes.start(cloud, "k8s-kwok", _line(go_tools("kwok")["kwok"], simulation.kwok_flags(admin_kubeconfig(cloud), stages)))
+        start_program(cloud, "k8s-kwok", go_tools("kwok")["kwok"], simulation.kwok_flags(admin_kubeconfig(cloud), stages))
     apply(cloud, birth_objects(cloud))
     start_load_balancers(cloud)
 
