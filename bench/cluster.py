@@ -13,7 +13,7 @@ from typing import Any
 
 import urllib3
 
-from components import airflow_objects
+from components import airflow_objects, airflow_pods
 from components.worker_pod import SERVICE_ACCOUNT
 from embedded import cloud as clouds
 from embedded import control_plane, pki, processes, simulation
@@ -68,11 +68,11 @@ class Cluster:
         manager = control_plane.controller_manager_flags(cloud) | {"controllers": CONTROLLERS} | UNLIMITED
         run(cloud, "k8s-controller-manager", programs["kube-controller-manager"], manager)
         self._post("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-        for name in (SERVICE_ACCOUNT, *(airflow_objects.account(one.name) for one in airflow_objects.CORE)):
+        for name in (SERVICE_ACCOUNT, *(airflow_pods.account(one.name) for one in airflow_objects.CORE)):
             self._post(self._path("serviceaccounts"), {"metadata": {"name": name}})
-        priority = {"metadata": {"name": airflow_objects.PRIORITY_CLASS}, "value": 1000}
+        priority = {"metadata": {"name": airflow_pods.PRIORITY_CLASS}, "value": 1000}
         self._post("/apis/scheduling.k8s.io/v1/priorityclasses", priority)
-        claims = (airflow_objects.DAGS_CLAIM, airflow_objects.LOGS_CLAIM)
+        claims = (airflow_pods.DAGS_CLAIM, airflow_pods.LOGS_CLAIM)
         for claim in claims:
             shape = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
             volume = shape | {"capacity": {"storage": "5Gi"}, "csi": {"driver": "efs.csi.aws.com", "volumeHandle": f"fs-1::{claim}"}}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import POD_SECONDS, Cluster
-from components import airflow_objects
+from components import airflow_objects, airflow_pods
 from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE, SPOT_LIFECYCLE, TAINT_KEY, TAINT_VALUE
 from components.worker_pod import WorkerPod, worker_pod
 from embedded.cloud import PROJECT
@@ -88,19 +88,20 @@ def nodes(size: Size) -> list[NodeSpec]:
 
 
 def worker() -> dict[str, Any]:
-    """The stack's own template."""
-    return worker_pod(
+    """The stack's own template, with the image that Airflow's executor adds."""
+    pod = worker_pod(
         WorkerPod(
             release="airflow",
-            image=IMAGE,
-            config_map=airflow_objects.CONFIG_MAP,
-            dags_claim=airflow_objects.DAGS_CLAIM,
-            logs_claim=airflow_objects.LOGS_CLAIM,
+            config_map=airflow_pods.CONFIG_MAP,
+            dags_claim=airflow_pods.DAGS_CLAIM,
+            logs_claim=airflow_pods.LOGS_CLAIM,
             cpu="250m",
             memory="1Gi",
             grace_period_seconds=100,
         )
     )
+    pod["spec"]["containers"][0]["image"] = IMAGE
+    return pod
 
 
 def named(template: dict[str, Any], name: str) -> dict[str, Any]:
@@ -124,7 +125,9 @@ def core_pods() -> list[dict[str, Any]]:
     """Airflow's own programs, from the templates of their Deployments."""
     return [
         named(
-            airflow_objects.deployment(component, release="airflow", version="3.3.2", image=IMAGE, replicas=1, checksums={})["template"],
+            airflow_objects.deployment(
+                component, release="airflow", version="3.3.2", image=IMAGE, worker_image={}, replicas=1, checksums={}
+            )["template"],
             f"airflow-{component.name}-{number}",
         )
         for component in airflow_objects.CORE

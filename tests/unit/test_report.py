@@ -210,6 +210,13 @@ def test_a_drill_is_read_with_its_tries_and_its_verdicts() -> None:
     assert drill.held
 
 
+def test_the_example_record_of_make_drill_is_read() -> None:
+    drill = read_drill(json.loads((PROJECT / "tests" / "unit" / "fixtures" / "drill.json").read_text()))
+    assert drill.judged
+    assert drill.tasks
+    assert 0 <= min(drill.percent(event.seconds) for event in drill.events)
+
+
 def test_a_drill_without_a_limit_proves_nothing_and_one_broken_limit_is_enough() -> None:
     assert not read_drill(example.drill_record(verdicts=[])).held
     lost = {"name": "tasks lost", "value": None, "limit": 0, "held": False}
