@@ -86,8 +86,8 @@ def run(deployment: Deployment, order: Order, say: Callable[[str], None] = print
 
 def work_of(nodes: int, notice_seconds: float) -> dict[str, dict[str, int]]:
     """DAG to the configuration of its run: enough to have every node busy, and a job longer than the notice."""
-    tasks, pieces = 4 * max(nodes, 1), math.ceil((notice_seconds + 60) / PIECE_SECONDS)
-    return {"spot_fan_out": {"tasks": tasks, "seconds": 40}, "spot_checkpoint": {"pieces": pieces, "seconds": PIECE_SECONDS}}
+    tasks, pieces = 4 * max(nodes, 1), math.ceil((notice_seconds + 45) / PIECE_SECONDS)
+    return {"spot_fan_out": {"tasks": tasks, "seconds": 30}, "spot_checkpoint": {"pieces": pieces, "seconds": PIECE_SECONDS}}
 
 
 def wanted_of(work: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

@@ -33,10 +33,10 @@ class Commands:
         """`python -m embedded ...`; its output is shown as it comes and returned."""
         return self._run([sys.executable, "-m", "embedded", "--stack", STACK, *arguments], seconds)
 
-    def operate(self, *arguments: str, seconds: int = 900) -> subprocess.CompletedProcess[str]:
+    def operate(self, *arguments: str, seconds: int = 900, stack: str = STACK) -> subprocess.CompletedProcess[str]:
         """`python -m operations ...` with the shell settings that `make env` prints."""
-        script = 'eval "$("$0" -m embedded --stack "$1" env)" && shift && exec "$0" -m operations --stack local "$@"'
-        return self._run(["bash", "-c", script, sys.executable, STACK, *arguments], seconds)
+        script = 'eval "$("$0" -m embedded --stack "$1" env)" && shift && exec "$0" -m operations "$@"'
+        return self._run(["bash", "-c", script, sys.executable, STACK, "--stack", stack, *arguments], seconds)
 
     def _run(self, command: list[str], seconds: int) -> subprocess.CompletedProcess[str]:
         lines: list[str] = []
