@@ -24,7 +24,7 @@ from operations.drill_record import Event, Record, Try
 from operations.drill_watch import Prober, Watch
 
 PIECE_SECONDS = 4
-BUSY_SECONDS = 240
+BUSY_SECONDS = 420
 """How long to wait until every Spot node has work."""
 CALM_SECONDS = 180
 """How long to wait, after the last task, until the nodes and pods are what they were."""
@@ -86,8 +86,8 @@ def run(deployment: Deployment, order: Order, say: Callable[[str], None] = print
 
 def work_of(nodes: int, notice_seconds: float) -> dict[str, dict[str, int]]:
     """DAG to the configuration of its run: enough to have every node busy, and a job longer than the notice."""
-    tasks, pieces = 4 * max(nodes, 1), math.ceil((notice_seconds + 45) / PIECE_SECONDS)
-    return {"spot_fan_out": {"tasks": tasks, "seconds": 30}, "spot_checkpoint": {"pieces": pieces, "seconds": PIECE_SECONDS}}
+    tasks, pieces = 4 * max(nodes, 1), math.ceil((notice_seconds + 90) / PIECE_SECONDS)
+    return {"spot_fan_out": {"tasks": tasks, "seconds": 40}, "spot_checkpoint": {"pieces": pieces, "seconds": PIECE_SECONDS}}
 
 
 def wanted_of(work: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
@@ -176,7 +176,7 @@ class _Drill:
             idle = spots - {pod.node for pod in look.pods.values() if pod.work and pod.running and pod.work[2] in ("work", "long_job")}
             states = self._states()
             running = states.count("running")
-            if running > len(spots) and not idle and self._job_runs():
+            if running > len(spots) and not idle:
                 break
             if time.monotonic() > deadline:
                 if running:
@@ -184,10 +184,6 @@ class _Drill:
                 raise OperationError(f"no task ran within {BUSY_SECONDS} s; tasks: {', '.join(states) or 'none'}; nothing was struck")
             time.sleep(0.5)
         watch.add(Event(at=time.time(), what="busy", who=f"{running} tasks run"))
-
-    def _job_runs(self) -> bool:
-        tasks = self._patiently(lambda: self.api.task_instances("spot_checkpoint", self.runs["spot_checkpoint"]))
-        return any(task["task_id"] == "long_job" and task["state"] == "running" for task in tasks)
 
     def _strike(self, watch: Watch) -> float:
         at = time.time()
