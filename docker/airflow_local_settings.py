@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow_on_eks import ON_DEMAND_TEMPLATE
+from airflow_on_eks.node_silence import LOST
 
 __all__ = ["pod_mutation_hook", "task_policy"]
 
@@ -79,20 +80,27 @@ def _problems(task: Any) -> Iterator[str]:
 
 
 def pod_mutation_hook(pod: Any) -> None:
-    """Send a pod that names no capacity choice to Spot: a `pod_override` with an affinity of its own has replaced the template's."""
+    """Send a pod that names no capacity choice to Spot, and keep every pod off nodes that are lost.
+
+    A `pod_override` with an affinity of its own has replaced the template's choice.
+    """
     from kubernetes.client import models as k8s
 
     spec = pod.spec
-    if _names_capacity(spec):
+    on_spot = None if _names_capacity(spec) else k8s.V1NodeSelectorRequirement(key=LIFECYCLE, operator="In", values=[SPOT])
+    elsewhere = [k8s.V1NodeSelectorRequirement(key="metadata.name", operator="NotIn", values=[node]) for node in sorted(LOST)]
+    if not on_spot and not elsewhere:
         return
     spec.affinity = spec.affinity or k8s.V1Affinity()
     spec.affinity.node_affinity = node = spec.affinity.node_affinity or k8s.V1NodeAffinity()
     required = node.required_during_scheduling_ignored_during_execution
     terms = (required.node_selector_terms if required else None) or [k8s.V1NodeSelectorTerm()]
-    for term in terms:  # terms are alternatives: each must ask for Spot
-        on_spot = k8s.V1NodeSelectorRequirement(key=LIFECYCLE, operator="In", values=[SPOT])
-        term.match_expressions = [*(term.match_expressions or []), on_spot]
+    for term in terms:  # terms are alternatives: each must say it
+        term.match_expressions = [*(term.match_expressions or []), on_spot] if on_spot else term.match_expressions
+        term.match_fields = [*(term.match_fields or []), *elsewhere] or None
     node.required_during_scheduling_ignored_during_execution = k8s.V1NodeSelector(node_selector_terms=terms)
+    if not on_spot:
+        return
     known = {toleration.key for toleration in spec.tolerations or []}
     missing = [k8s.V1Toleration(operator="Equal", **toleration) for toleration in TOLERATIONS if toleration["key"] not in known]
     spec.tolerations = [*(spec.tolerations or []), *missing]

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+LOST: set[str] = set()
+"""Nodes that this process holds for lost. Kubernetes goes on calling them ready for a while, and finds them invitingly empty."""
+
 
 class NodeSilence:
     """What is known about each node's lease."""

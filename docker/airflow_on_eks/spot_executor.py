@@ -17,7 +17,7 @@ from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import annota
 from airflow.utils.session import NEW_SESSION, provide_session
 from airflow.utils.state import TaskInstanceState
 
-from airflow_on_eks.node_silence import NodeSilence
+from airflow_on_eks.node_silence import LOST, NodeSilence
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 LOOK_SECONDS = 3
@@ -58,6 +58,8 @@ class SpotKubernetesExecutor(KubernetesExecutor):
         if not self.running:
             self._pods.clear()
         lost = self._silence.lost(self._renewals(), time.monotonic())
+        LOST.clear()
+        LOST.update(lost)  # new pods keep away from them: pod_mutation_hook of airflow_local_settings
         if not self.running:
             return
         pods = {pod["metadata"]["name"]: pod for pod in self._get(self._pods_path())["items"]}

@@ -104,7 +104,7 @@ def power_cut(both_executors: None, airflow: AirflowApi, cloud: Cloud, deploymen
     airflow.wait_for_dag("proof_of_work")
     plain_run = airflow.trigger("airflows_own_executor")
     run = airflow.trigger("proof_of_work", {"tasks": 6, "seconds": 60, "folder": f"cut-{time.time_ns()}"})
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 420
     while time.monotonic() < deadline:
         time.sleep(1)
         [plain] = airflow.task_instances("airflows_own_executor", plain_run)

@@ -41,7 +41,7 @@ def image(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     for folder in (DOCKER, DOCKER / "plugins"):
         monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("AIRFLOW__CORE__DEFAULT_TASK_RETRIES", "2")
-    names = ("airflow_local_settings", "airflow_on_eks", "interruptions")
+    names = ("airflow_local_settings", "airflow_on_eks", "interruptions", "airflow_on_eks.node_silence")
     yield SimpleNamespace(**{name.rpartition("_")[2]: import_module(name) for name in names})
     for name in names:
         del sys.modules[name]
@@ -159,6 +159,18 @@ def test_a_pod_with_a_capacity_choice_is_left_alone(image: Any, key: str) -> Non
     pod = override(node_selector={key: "anything"})["pod_override"]
     image.settings.pod_mutation_hook(pod)
     assert (pod.spec.affinity, pod.spec.tolerations) == (None, None)
+
+
+def test_a20_no_new_pod_goes_to_a_node_that_is_lost(image: Any) -> None:
+    image.silence.LOST.update({"b", "a"})
+    chosen = {"node_selector": {"lifecycle": "Ec2Spot"}}
+    for pod in (override()["pod_override"], override(**chosen)["pod_override"]):
+        image.settings.pod_mutation_hook(pod)
+        [term] = pod.spec.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms
+        assert [(field.key, field.operator, field.values) for field in term.match_fields] == [
+            ("metadata.name", "NotIn", ["a"]),
+            ("metadata.name", "NotIn", ["b"]),
+        ]
 
 
 def record(**changes: Any) -> Any:
