@@ -61,6 +61,8 @@ class AirflowDatabaseArgs:
 
     identifier: str
     engine_version: str
+    allow_major_version_upgrade: bool = False
+    """Whether another major `engine_version` is meant: it cannot be undone, and the database is away for minutes."""
     instance_class: str
     allocated_storage_gib: int
     max_allocated_storage_gib: int
@@ -140,6 +142,7 @@ class AirflowDatabase(pulumi.ComponentResource):
             identifier=args.identifier,
             engine="postgres",
             engine_version=args.engine_version,
+            allow_major_version_upgrade=args.allow_major_version_upgrade,
             engine_lifecycle_support="open-source-rds-extended-support-disabled",
             instance_class=args.instance_class,
             allocated_storage=args.allocated_storage_gib,

@@ -24,6 +24,9 @@ DOCKERFILE = "docker/Dockerfile"
 UNTAGGED_DAYS = 7
 KEPT_IMAGES = 30
 """Old images a rollback or a promotion may still want."""
+PROMOTED_PREFIX = "promoted-"
+"""Begins the tag of an image that another stack was promoted to (`make promote`): it outlives newer builds."""
+KEPT_PROMOTIONS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,5 +94,12 @@ def _lifecycle() -> dict[str, Any]:
         return {"rulePriority": priority, "description": description, "selection": selection, "action": {"type": "expire"}}
 
     untagged = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": UNTAGGED_DAYS}
+    # an image that a rule's tags match is not expired by a later rule (ECR user guide, lifecycle policy evaluation)
+    promoted = {
+        "tagStatus": "tagged",
+        "tagPrefixList": [PROMOTED_PREFIX],
+        "countType": "imageCountMoreThan",
+        "countNumber": KEPT_PROMOTIONS,
+    }
     most = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES}
-    return {"rules": [rule(1, "leftovers of builds", untagged), rule(2, "old images", most)]}
+    return {"rules": [rule(1, "run by other stacks", promoted), rule(2, "leftovers of builds", untagged), rule(3, "old images", most)]}

@@ -117,6 +117,7 @@ class DatabaseSettings:
 
     identifier: str
     engine_version: str
+    allow_major_version_upgrade: bool
     instance_class: str
     allocated_storage_gib: int
     max_allocated_storage_gib: int

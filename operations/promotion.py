@@ -20,6 +20,7 @@ from pulumi import automation as auto
 
 from components.settings_parser import MISSING
 from operations import stack_file
+from operations.ecr_image import EcrImage
 from operations.promotion_rules import ENVIRONMENTS, Deployed, Stack, changes, notes, refusals, target_problems
 from operations.stack_file import StackFileError
 
@@ -97,6 +98,8 @@ def promote(
     after = stack_file.changed(before, {name: value for name, value in moved.items() if value})
     parsed, problems = stack_file.parsed_file(project, target, after)
     found += [str(problem) for problem in problems] + (target_problems(parsed) if sides[0].deployed.image else [])
+    image = EcrImage(sides[0].deployed.image, _config(project, source).get("aws:profile"))
+    found += [reason for reason in [image.missing()] if reason]
     if found:
         reasons = "\n".join(f"  - {reason}" for reason in found)
         raise PromotionError(f"{source} -> {target} refused for {len(found)} reason(s); {file.name} is as it was:\n{reasons}")
@@ -119,6 +122,8 @@ def promote(
         if not ask(f"Keep the change of {file.name}?"):
             raise PromotionError(f"not wanted; {file.name} is as it was")
         keep()
+    if trouble := image.keep(target.rpartition("/")[2]):
+        say(f"  note: {trouble}")
     say(f"{file.name} is changed; what comes next:")
     say(f"  git commit -m 'Promote {source} to {target}' {file.name}")
     say(f"  pulumi up --stack {target}")
@@ -140,10 +145,14 @@ def _between(project: Path, source: Stack, target: Stack) -> list[str]:
     skipped = {ENVIRONMENTS[rank] for rank in ranks}
     found = []
     for file in sorted(project.glob("Pulumi.*.yaml")):
-        config = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
+        config = _config(project, file.name.split(".")[1])
         if config.get(f"{stack_file.PROJECT_NAME}:environment") in skipped:
             found.append(file.name.split(".")[1])
     return found
+
+
+def _config(project: Path, stack: str) -> dict[str, Any]:
+    return (yaml.safe_load(stack_file.file_of(project, stack).read_text()) or {}).get("config") or {}
 
 
 def _account(parsed: dict[str, Any]) -> str:

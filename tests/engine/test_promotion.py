@@ -18,9 +18,18 @@ from pulumi import automation as auto
 from components.settings_parser import merged
 from embedded.cloud import PROJECT
 from embedded.engine import Progress
+from operations.ecr_image import EcrImage
 from operations.promotion import PromotionError, deployed, promote
-from tests.engine.conftest import IMAGE, Engine
+from operations.stack_file import changed
+from tests.engine.conftest import Engine
 
+REPOSITORY = "airflow-built-elsewhere"
+MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 1, "digest": "sha256:" + "0" * 64},
+    "layers": [],
+}
 NO_CHART = {"airflow-on-eks:autoscaler": {"enabled": False}}
 """A chart needs a registry that has it."""
 
@@ -45,6 +54,15 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     subprocess.run(["rm", "-r", str(workspace / ".git"), str(workspace / ".gitignore")], check=True)
 
 
+@pytest.fixture(scope="module")
+def image(engine: Engine) -> str:
+    """An image in ECR, as another stack would have built it; the last test removes it."""
+    ecr = engine.client("ecr")
+    uri = ecr.create_repository(repositoryName=REPOSITORY)["repository"]["repositoryUri"]
+    pushed = ecr.put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(MANIFEST), imageTag="built")
+    return f"{uri}@{pushed['image']['imageId']['imageDigest']}"
+
+
 def opener(engine: Engine, project: Path, changes: dict[str, Any] = NO_CHART) -> Any:
     def open_stack(name: str) -> auto.Stack:
         content = yaml.safe_load((project / f"Pulumi.{name}.yaml").read_text())
@@ -53,11 +71,14 @@ def opener(engine: Engine, project: Path, changes: dict[str, Any] = NO_CHART) ->
     return open_stack
 
 
-def test_b13_dev_is_deployed_and_says_what_it_runs(engine: Engine, project: Path) -> None:
+def test_b13_dev_is_deployed_and_says_what_it_runs(engine: Engine, project: Path, image: str) -> None:
+    file = project / "Pulumi.dev.yaml"
+    file.write_text(changed(file.read_text(), {"image.digest": image}))
+    _commit(project, file.name)
     stack = opener(engine, project)("dev")
     engine.run(stack.up)
     runs = deployed(stack)
-    assert (runs.image, runs.airflow, runs.kubernetes) == (IMAGE, "3.3.2", "1.35")
+    assert (runs.image, runs.airflow, runs.kubernetes) == (image, "3.3.2", "1.35")
     assert (runs.last_update, runs.dirty) == ("update succeeded", False)
     assert len(runs.commit) == 40
 
@@ -85,7 +106,7 @@ def test_b13_a_preview_that_fails_puts_the_file_back(engine: Engine, project: Pa
     assert file.read_bytes() == before
 
 
-def test_b13_what_runs_in_dev_is_promoted_to_staging_and_not_built_again(engine: Engine, project: Path) -> None:
+def test_b13_what_runs_in_dev_is_promoted_to_staging_and_not_built_again(engine: Engine, project: Path, image: str) -> None:
     file, lines, questions = project / "Pulumi.staging.yaml", list[str](), list[str]()
     before = file.read_text()
     answers = iter([False, True])
@@ -110,11 +131,16 @@ def test_b13_what_runs_in_dev_is_promoted_to_staging_and_not_built_again(engine:
     assert not [resource for resource in progress.plan if resource.type.startswith(("docker-build:", "aws:ecr/repository:"))]
     programs = [resource.inputs["spec"] for resource in progress.plan if resource.type == "kubernetes:apps/v1:Deployment"]
     images = {container["image"] for spec in programs for container in spec["template"]["spec"]["containers"]}
-    assert images == {IMAGE}
+    assert images == {image}
+    tags = engine.client("ecr").describe_images(repositoryName=REPOSITORY)["imageDetails"][0]["imageTags"]
+    assert f"promoted-staging-{image.partition('sha256:')[2][:12]}" in tags, "a tag that the lifecycle policy keeps"
+    assert EcrImage(image).missing() is None
+    assert "has no image sha256:bbb" in str(EcrImage(image.partition(":")[0] + ":" + "b" * 64).missing())
 
 
 def test_b13_dev_is_destroyed_with_nothing_left(engine: Engine, project: Path) -> None:
     engine.run(opener(engine, project)("dev").destroy)
+    engine.client("ecr").delete_repository(repositoryName=REPOSITORY, force=True)
     assert engine.inventory() == {}
     left = json.loads((engine.cloud.home / "kubernetes-leftovers.json").read_text())
     assert not any(left.values()), left

@@ -50,7 +50,7 @@ def test_a9_the_repository_is_scanned_immutable_encrypted_and_removable(build: B
 def test_old_images_are_expired_untagged_ones_first(build: Build, tags: dict[str, str]) -> None:
     policy = build(image(tags)).resources["aws:ecr/lifecyclePolicy:LifecyclePolicy", "image-lifecycle"]
     rules = json.loads(policy["policy"])["rules"]
-    assert [(rule["rulePriority"], rule["selection"]["tagStatus"]) for rule in rules] == [(1, "untagged"), (2, "any")]
+    assert [(rule["rulePriority"], rule["selection"]["tagStatus"]) for rule in rules] == [(1, "tagged"), (2, "untagged"), (3, "any")]
 
 
 def test_a9_the_image_is_built_from_the_project_and_pushed_under_the_tag_of_its_content(

@@ -215,6 +215,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
         subprocess.run([*git, *command], check=True)
     monkeypatch.setattr(promotion, "PROJECT", tmp_path)
+    monkeypatch.setattr(promotion, "EcrImage", lambda image, profile: SimpleNamespace(missing=lambda: None, keep=lambda target: None))
     monkeypatch.setattr(promote, "__kwdefaults__", {**(promote.__kwdefaults__ or {}), "project": tmp_path})
     return tmp_path
 
@@ -240,6 +241,16 @@ def test_b13_what_is_there_already_is_not_written_again(project: Path, capsys: p
     assert main(COMMAND, engine.open) == 0
     assert engine.previewed == []
     assert "already says so" in capsys.readouterr().out
+
+
+def test_c7_an_image_that_nobody_has_seen_is_not_promoted(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(promotion, "EcrImage", lambda image, profile: SimpleNamespace(missing=lambda: "no image any more"))
+    engine = Engine(dev=RUNS, staging=Deployed())
+    assert main([*COMMAND, "--yes"], engine.open) == 1
+    assert "refused for 1 reason(s); Pulumi.staging.yaml is as it was:\n  - no image any more" in capsys.readouterr().err
+    assert engine.previewed == []
 
 
 @pytest.mark.parametrize(
