@@ -85,6 +85,12 @@ def wanted(settings: Settings) -> Wanted:
         )
         for index, group in enumerate(settings.workers.groups)
     ]
+    overflow = settings.workers.overflow
+    if settings.workers.fallback == "on-demand":
+        setting = "workers.overflow.maxSize"
+        groups.append(
+            Group(name="overflow", setting=setting, instance_types=overflow.instance_types, max_size=overflow.max_size, spot=False)
+        )
     return Wanted(
         stack=settings.stack,
         region=settings.region,

@@ -61,6 +61,7 @@ def test_a10_the_instance_is_private_encrypted_backed_up_and_logged(build: Build
         "identifier": "airflow-postgres",
         "engine": "postgres",
         "engineVersion": "17",
+        "allowMajorVersionUpgrade": False,
         "engineLifecycleSupport": "open-source-rds-extended-support-disabled",
         "instanceClass": "db.t4g.small",
         "allocatedStorage": 20,

@@ -73,6 +73,8 @@ def test_the_plan_of_an_account_follows_from_the_settings() -> None:
     plan = wanted(load({"network.natGateways": "per-zone", "account": "222233334444"}))
     assert (plan.vpcs, plan.elastic_ips, plan.account) == (1, 3, "222233334444")
     assert [(group.name, group.max_size, group.spot) for group in plan.groups] == [("ng-on-demand", 4, False), ("ng-spot1", 4, True)]
+    overflow = wanted(load({"workers.fallback": "on-demand"})).groups[-1]
+    assert (overflow.setting, overflow.spot) == ("workers.overflow.maxSize", False), "it is paid, and counted, as On-Demand"
     existing = {"network.vpcId": "vpc-0a1b2c3d", "network.privateSubnetIds": ["subnet-0a1b2c3d", "subnet-1a1b2c3d"], "image.digest": IMAGE}
     plan = wanted(load(existing))
     assert (plan.vpcs, plan.elastic_ips, plan.zones, plan.repository, plan.image) == (0, 0, (), None, IMAGE)
