@@ -1,4 +1,4 @@
-"""The end of the stack that the files before this one made and used (rows A23, B14)."""
+"""The end of the stack that the files before this one made and used (row A23)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,6 @@ import yaml
 from embedded.cloud import PROJECT
 from embedded.engine import Progress
 from tests.engine.conftest import Engine
-
-
-def test_b14_kubernetes_moves_one_minor_version_up_in_place(engine: Engine, deployed: Progress) -> None:
-    """Control plane and node groups, with nothing replaced; the stack's last change, as no version goes back."""
-    progress = engine.run(engine.stack("local", settings={"airflow-on-eks:cluster": {"kubernetesVersion": "1.36"}}).up)
-    changed = {urn.rpartition("::")[2]: operation for operation, urn in progress.changes}
-    assert {"airflow-eksCluster", "airflow-ng-on-demand", "ng-spot1"} <= changed.keys(), changed
-    assert set(changed.values()) == {"update"}, changed
-    eks = engine.client("eks")
-    cluster = eks.list_clusters()["clusters"][0]
-    assert eks.describe_cluster(name=cluster)["cluster"]["version"] == "1.36"
-    groups = [eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"] for name in ("ng-on-demand", "ng-spot1")]
-    assert {group["version"] for group in groups} == {"1.36"}
 
 
 def test_destroy_leaves_nothing(engine: Engine, deployed: Progress) -> None:
