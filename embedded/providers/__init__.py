@@ -42,8 +42,3 @@ def start_providers(cloud: Cloud) -> None:
         ready=lambda: all(_listening(provider_port(cloud, package)) for package in PROVIDER_PORTS),
         seconds=90,
     )
-
-
-def stop_providers(cloud: Cloud) -> None:
-    """End it."""
-    processes.stop(cloud, NAME)
