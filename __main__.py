@@ -14,19 +14,19 @@ from components.airflow_image import AirflowImage, AirflowImageArgs
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.cluster import Cluster, ClusterArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from components.cost_budget import watched_cost
 from components.cost_tags import cost_tags
 from components.efs_storage import EfsStorage, EfsStorageArgs
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs
 from components.settings import Settings
 from components.spot_drill import SpotDrill, SpotDrillArgs
-from components.stack_cost import StackCost
 from components.worker_node_groups import worker_node_groups
 
 settings = Settings.load(pulumi.Config())
 preflight.first_step(settings)
-cost = StackCost(settings.region, settings.budget.monthly_usd)  # of all that follows, which waits until it is within the budget
 tags = cost_tags(settings)
+cost = watched_cost(settings, tags)  # of all that follows, which waits until it is within the budget
 placed: dict = {"region": settings.region, "tags": tags}
 permissions_boundary.bound_every_role(settings.iam.permissions_boundary_arn)
 key = EncryptionKey("airflow", EncryptionKeyArgs(**vars(settings.encryption), **placed))

@@ -246,6 +246,9 @@ class BudgetSettings:
 
     monthly_usd: int
     """0: no budget."""
+    email: str | None
+    """Who is told when the bill nears it; None: nobody."""
+    activate_cost_tags: bool
 
 
 @dataclass(frozen=True, kw_only=True)

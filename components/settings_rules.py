@@ -54,6 +54,8 @@ AIRFLOW_SIGNALS = {"3.3": "forwards SIGTERM to the task; a Python task works on 
 CPU = r"\d+m|\d+(\.\d+)?"
 MEMORY = r"\d+(Ki|Mi|Gi|K|M|G)?"
 SHORTEST_RETENTION_DAYS = 7
+MAIL = r"[^@\s]+@[^@\s]+\.[^@\s.]+"
+"""AWS Budgets takes an address without confirming it: a typo would be noticed by nobody."""
 WIDEST_PREFIX = {4: 16, 6: 32}
 """Ranges wider than this hold so many strangers that they count as the whole internet."""
 PRODUCTION: tuple[tuple[str, str, str | int | bool, str], ...] = (
@@ -451,6 +453,10 @@ def budget_is_an_amount(budget: kinds.BudgetSettings) -> Iterator[Problem]:
     """Nothing costs less than nothing."""
     if budget.monthly_usd < 0:
         yield Problem(setting="budget.monthlyUsd", value=budget.monthly_usd, rule="must be >= 0", way_out="0 for no budget")
+    yield from _matches("budget.email", budget.email, MAIL, "is no mail address")
+    if budget.email is not None and budget.monthly_usd == 0:
+        way_out = "set budget.monthlyUsd, or remove budget.email"
+        yield Problem(setting="budget.email", value=budget.email, rule="is to be told about which amount?", way_out=way_out)
 
 
 @_rule

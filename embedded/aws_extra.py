@@ -13,7 +13,7 @@ from moto.iam import models as iam_models
 from embedded import aws_fis, database
 from embedded.aws_checks import DATABASE_CLASSES, ENGINE_VERSIONS, Check, file_system_of
 from embedded.aws_records import Params, backend, error
-from embedded.cloud import Cloud
+from embedded.cloud import ACCOUNT_ID, Cloud
 
 QUOTAS = {"ec2/L-1216C47A": 256, "ec2/L-34B43A08": 256, "ec2/L-0263D0A3": 5, "vpc/L-F678F1CE": 5}
 """vCPUs of On-Demand and of Spot Standard instances, as an account in use has them; Elastic IPs and VPCs as a new one. Not enforced."""
@@ -249,6 +249,32 @@ def reset_parameter_group(cloud: Cloud, params: Params) -> Params:
     return {"DBParameterGroupName": params["DBParameterGroupName"]}
 
 
+def _budget_tags(cloud: Cloud, params: Params) -> dict[str, str]:
+    budget = backend(cloud, "budgets").budgets[ACCOUNT_ID].get(params["ResourceARN"].rpartition("/")[2])
+    if budget is None:
+        raise error("NotFoundException", f"Unable to get budget: {params['ResourceARN']} - the budget doesn't exist.")
+    return dict(vars(budget).setdefault("tags", {}))
+
+
+def after_budget(cloud: Cloud, params: Params) -> None:
+    """Keep the tags, which moto forgets."""
+    arn = f"arn:aws:budgets::{ACCOUNT_ID}:budget/{params['Budget']['BudgetName']}"
+    change_budget_tags(cloud, params | {"ResourceARN": arn})
+
+
+def change_budget_tags(cloud: Cloud, params: Params) -> Params:
+    """Budgets TagResource and UntagResource."""
+    tags = _budget_tags(cloud, params) | {tag["Key"]: tag["Value"] for tag in params.get("ResourceTags") or []}
+    left = {key: value for key, value in tags.items() if key not in (params.get("ResourceTagKeys") or [])}
+    backend(cloud, "budgets").budgets[ACCOUNT_ID][params["ResourceARN"].rpartition("/")[2]].tags = left
+    return {}
+
+
+def list_budget_tags(cloud: Cloud, params: Params) -> Params:
+    """Budgets ListTagsForResource."""
+    return {"ResourceTags": [{"Key": key, "Value": value} for key, value in _budget_tags(cloud, params).items()]}
+
+
 AFTER: dict[str, tuple[Check, ...]] = {
     "ec2:DeleteNatGateway": (after_nat_gateway,),
     "ec2:CreateLaunchTemplate": (after_launch_template,),
@@ -257,6 +283,7 @@ AFTER: dict[str, tuple[Check, ...]] = {
     "rds:ModifyDBInstance": (after_database,),
     "rds:RebootDBInstance": (after_reboot,),
     "efs:DeleteFileSystem": (after_file_system,),
+    "budgets:CreateBudget": (after_budget,),
 }
 OPERATIONS: dict[str, Callable[[Cloud, Params], Params]] = {
     "fis:StartExperiment": aws_fis.start_experiment,
@@ -271,4 +298,7 @@ OPERATIONS: dict[str, Callable[[Cloud, Params], Params]] = {
     "rds:DescribeOrderableDBInstanceOptions": orderable_options,
     "service-quotas:GetServiceQuota": service_quota,
     "rds:ResetDBParameterGroup": reset_parameter_group,
+    "budgets:ListTagsForResource": list_budget_tags,
+    "budgets:TagResource": change_budget_tags,
+    "budgets:UntagResource": change_budget_tags,
 }

@@ -56,6 +56,7 @@ def inventory(cloud: Cloud) -> dict[str, list[str]]:
         "secretsmanager:secret": [secret.name for secret in backend(cloud, "secretsmanager").secrets.values() if not secret.is_deleted()],
         "sns:topic": backend(cloud, "sns").topics,
         "sqs:queue": backend(cloud, "sqs").queues,
+        "budgets:budget": backend(cloud, "budgets").budgets[ACCOUNT_ID],
         "elbv2:load-balancer": backend(cloud, "elbv2").load_balancers,
     }
     return {kind: sorted(map(str, ids)) for kind, ids in found.items() if ids}

@@ -39,7 +39,7 @@ def backend(cloud: Cloud, service: str) -> Any:
     from moto.backends import get_backend
 
     per_region: Any = get_backend(service)[ACCOUNT_ID]
-    return per_region["aws" if service == "iam" else cloud.region]
+    return per_region["aws" if service in ("iam", "budgets") else cloud.region]
 
 
 def now() -> datetime:

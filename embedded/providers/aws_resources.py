@@ -5,6 +5,7 @@ Parameter names are AWS's; "?" means the input's own name in AWS's spelling. Wha
 
 from __future__ import annotations
 
+from embedded.providers.aws_billing import BILLING
 from embedded.providers.aws_cluster import CLUSTER
 from embedded.providers.aws_drill import DRILL
 from embedded.providers.aws_identity import IAM, KEYS_AND_LOGS
@@ -23,5 +24,6 @@ TABLE: dict[str, Kind] = {
     **RDS,
     **EFS,
     **ECR,
+    **BILLING,
     **DRILL,
 }

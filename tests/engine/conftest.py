@@ -21,7 +21,7 @@ from embedded.engine import Program, Progress, open_stack, run_program
 
 IMAGE = "registry.example/airflow-eks-demo@sha256:" + "a" * 64
 """Simulated nodes run no image, so none is built, and no registry is asked for it."""
-WITHOUT_BUILD = {"airflow-on-eks:image": {"digest": IMAGE}}
+WITHOUT_BUILD = {"airflow-on-eks:image": {"digest": IMAGE}, "airflow-on-eks:budget": {"monthlyUsd": 5000, "email": "team@example.com"}}
 
 
 @dataclass

@@ -19,6 +19,7 @@ from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.cluster import Cluster, ClusterArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from components.cost_budget import CostBudget, CostBudgetArgs
 from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.network import Network, NetworkArgs, NetworkIds
@@ -46,6 +47,7 @@ CONNECTION = DatabaseConnection(
 )
 
 ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]], Any]] = {
+    CostBudget: lambda settings, tags: CostBudgetArgs(monthly_usd=500, email="team@example.com", activate_cost_tags=False, tags=tags),
     EncryptionKey: lambda settings, tags: EncryptionKeyArgs(region=settings.region, tags=tags),
     Network: lambda settings, tags: NetworkArgs(**vars(settings.network), region=settings.region, kms_key_arn="arn:key", tags=tags),
     Cluster: lambda settings, tags: ClusterArgs(

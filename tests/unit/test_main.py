@@ -13,6 +13,7 @@ from tests.conftest import PROJECT, Engine
 
 Run = Callable[..., Engine]
 COMPONENTS = {
+    ("airflow-on-eks:index:CostBudget", "airflow-budget"),
     ("airflow-on-eks:index:EncryptionKey", "airflow"),
     ("airflow-on-eks:index:Network", "airflow"),
     ("airflow-on-eks:index:Cluster", "airflow"),
