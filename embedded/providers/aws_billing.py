@@ -65,8 +65,8 @@ BILLING: dict[str, Kind] = {
         outputs={"arn": f"={ARN}"},
         inputs={
             "name": Input(read="BudgetName"),
-            "budgetType": Input(read="BudgetType"),
-            "timeUnit": told(read="TimeUnit"),
+            "budgetType": Input(read="BudgetType", required=True),
+            "timeUnit": Input(read="TimeUnit", on_change="update", required=True),
             "limitAmount": told(read="BudgetLimit.Amount"),
             "limitUnit": told(read="BudgetLimit.Unit"),
             "costFilters": told(),

@@ -57,6 +57,18 @@ def test_a17_run_example_runs_every_task_on_a_spot_node(commands: Commands, depl
     assert "OnDemand" not in answer.stdout
 
 
+def test_a21_cost_runs_says_what_the_run_cost_spot_beside_on_demand(commands: Commands, deployment: Deployment) -> None:
+    answer = commands.operate("cost-runs")
+    assert answer.returncode == 0, answer.stdout
+    line = next(line for line in answer.stdout.splitlines() if line.startswith("example_bash_operator"))
+    pods, _, seconds, spot, on_demand, saving = line.split()[-6:]
+    assert int(pods) >= 5, "a pod a task"
+    assert float(seconds) > 0
+    assert 0 < float(spot) < float(on_demand)
+    assert saving == "62%", "m5.large in us-west-2, by the dated table"
+    assert "Estimated" not in answer.stdout, "within the hour Kubernetes knows each pod's node"
+
+
 def test_nodes_shows_pods_by_lifecycle(commands: Commands, deployment: Deployment) -> None:
     answer = commands.operate("nodes")
     assert answer.returncode == 0
