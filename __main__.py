@@ -45,9 +45,8 @@ storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, 
 ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), **workers.scaling, **placed), on_nodes)
 SpotDrill("drill", SpotDrillArgs(**vars(settings.drill), database_identifier=settings.database.identifier, **placed))
 wired: dict = {"image": image.uri, "database": database.connection, "volumes": storage.volumes, "deployment": settings.cluster.name}
-web: dict = {"web_allowed_cidrs": settings.web.allowed_cidrs, "web_certificate_arn": settings.web.certificate_arn}
-shared: dict = {"worker_fallback": settings.workers.fallback, "web_port": settings.web.port, "tags": tags}
-airflow = AirflowRelease("airflow", AirflowReleaseArgs(**vars(settings.airflow), **wired, **web, **shared), on_nodes)
+shared: dict = {**settings.web.arguments, "worker_fallback": settings.workers.fallback, "tags": tags}
+airflow = AirflowRelease("airflow", AirflowReleaseArgs(**vars(settings.airflow), **wired, **shared), on_nodes)
 pulumi.export("web_ui_url", airflow.web_ui_url)
 pulumi.export("admin_user", airflow.admin_user)
 pulumi.export("admin_password", airflow.admin_password)

@@ -47,6 +47,8 @@ class AirflowOptions:
     worker_pods_creation_batch_size: int
     secure_cookies: bool
     """True behind TLS; over plain HTTP browsers would drop the session."""
+    base_url: str = ""
+    """Where people reach the web UI, for links and redirects; empty: at whatever name they came by."""
     metrics: bool = False
     """Whether there is a StatsD exporter to report to."""
 
@@ -55,6 +57,7 @@ def airflow_config(options: AirflowOptions) -> dict[str, str]:
     """Environment of every Airflow process."""
     sections: dict[str, dict[str, object]] = {
         "core": _core(options),
+        "api": {"base_url": options.base_url} if options.base_url else {},
         "api_auth": {"jwt_issuer": f"airflow-on-eks/{options.deployment}"},
         "dag_processor": _dag_processor(),
         "fab": {"cookie_secure": options.secure_cookies, "session_lifetime_minutes": 720},

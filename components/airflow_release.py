@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 import yaml
@@ -67,6 +68,10 @@ class AirflowReleaseArgs:
     web_allowed_cidrs: tuple[str, ...]
     """Empty: the load balancer is internal."""
     web_certificate_arn: str | None
+    web_domain_name: str | None = None
+    """Name that people open; None: the load balancer's own."""
+    web_hosted_zone_id: str | None = None
+    """Route 53 zone in which the name is made; None: somebody else makes it."""
     web_port: int
     tags: Mapping[str, str]
 
@@ -142,9 +147,7 @@ class AirflowRelease(pulumi.ComponentResource):
         self._maintenance([*files, *claims, migrations])
         web = self._web_service(programs["api-server"])
 
-        self.web_ui_url = web.status.apply(
-            lambda status: web_ui.url(_ingress(status), port=args.web_port, tls=bool(args.web_certificate_arn))
-        )
+        self.web_ui_url = self._url(web)
         self.admin_user = pulumi.Output.from_input(args.admin_user)
         self.admin_password = pulumi.Output.secret(password)
         self.namespace = self._space
@@ -171,6 +174,7 @@ class AirflowRelease(pulumi.ComponentResource):
             interruption_retries=args.interruption_retries,
             worker_pods_creation_batch_size=args.worker_pods_creation_batch_size,
             secure_cookies=bool(args.web_certificate_arn),
+            base_url=web_ui.url_of(args.web_domain_name or "", port=args.web_port, tls=bool(args.web_certificate_arn)),
             metrics=args.metrics.enabled,
         )
 
@@ -290,6 +294,28 @@ class AirflowRelease(pulumi.ComponentResource):
             spec=web_ui.service(release=RELEASE, port=args.web_port, allowed_cidrs=args.web_allowed_cidrs),
             opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[server])),
         )
+
+    def _url(self, web: k8s.core.v1.Service) -> pulumi.Output[str]:
+        args = self._args
+        ingress = web.status.apply(_ingress)
+        if args.web_domain_name is None:
+            return ingress.apply(lambda known: web_ui.url(known, port=args.web_port, tls=bool(args.web_certificate_arn)))
+        record: list[pulumi.Resource] = []
+        if args.web_hosted_zone_id is not None:
+            target = ingress.apply(web_ui.record)
+            record = [
+                aws.route53.Record(
+                    f"{self._name}-web-name",
+                    zone_id=args.web_hosted_zone_id,
+                    name=args.web_domain_name,
+                    type=target.apply(lambda known: known[0]),
+                    records=[target.apply(lambda known: known[1])],
+                    ttl=60,  # seconds: as long as a new load balancer may be missed
+                    opts=self._child,
+                )
+            ]
+        known = web_ui.url_of(args.web_domain_name, port=args.web_port, tls=bool(args.web_certificate_arn))
+        return pulumi.Output.all(web.urn, *(made.urn for made in record)).apply(lambda _: known)  # not before it leads anywhere
 
 
 def _digest(values: Any) -> pulumi.Output[str]:

@@ -57,7 +57,7 @@ _REASONS: dict[str, str] = {
         aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2""",
     "free": """
         aws:cloudwatch/logResourcePolicy:LogResourcePolicy aws:cloudwatch/eventRule:EventRule aws:cloudwatch/eventTarget:EventTarget
-        aws:autoscaling/tag:Tag aws:costexplorer/costAllocationTag:CostAllocationTag aws:budgets/budget:Budget""",
+        aws:route53/record:Record aws:autoscaling/tag:Tag aws:costexplorer/costAllocationTag:CostAllocationTag aws:budgets/budget:Budget""",
     "costs only while an experiment runs, by its minutes": "aws:fis/experimentTemplate:ExperimentTemplate",
 }
 NOT_PRICED = {resource_type: reason for reason, types in _REASONS.items() for resource_type in types.split()}

@@ -221,8 +221,18 @@ class WebSettings:
     allowed_cidrs: tuple[str, ...]
     """Empty: the load balancer is internal."""
     certificate_arn: str | None
+    domain_name: str | None
+    """Name that people open; None: the load balancer's own."""
+    hosted_zone_id: str | None
+    """Route 53 zone in which the name is made; None: somebody else makes it."""
     i_understand_this_is_public: bool
     port: int
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What AirflowRelease is told of it."""
+        names = ("allowed_cidrs", "certificate_arn", "domain_name", "hosted_zone_id", "port")
+        return {f"web_{name}": getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)

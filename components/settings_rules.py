@@ -438,6 +438,16 @@ def web_ui_is_not_open_by_accident(web: kinds.WebSettings, region: str) -> Itera
 
 
 @_rule
+def web_ui_has_a_name(web: kinds.WebSettings) -> Iterator[Problem]:
+    """A name that DNS can have, in a zone that Route 53 can have."""
+    pattern, rule = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "is no domain name (airflow.example.com)"
+    yield from _matches("web.domainName", web.domain_name, pattern, rule, "give it without https:// and in lower case")
+    yield from _matches("web.hostedZoneId", web.hosted_zone_id, r"Z[A-Z0-9]{1,31}", "is no id of a Route 53 hosted zone (Z...)")
+    if web.hosted_zone_id and web.domain_name is None:
+        yield Problem(setting="web.hostedZoneId", rule="a record of which name?", way_out="set web.domainName too")
+
+
+@_rule
 def autoscaler_matches(autoscaler: kinds.AutoscalerSettings, cluster: kinds.ClusterSettings) -> Iterator[Problem]:
     """The autoscaler simulates the scheduler of its own Kubernetes version."""
     chart = autoscaler.chart_version

@@ -46,9 +46,19 @@ def service(*, release: str, port: int, allowed_cidrs: Sequence[str]) -> dict[st
     }
 
 
+def record(ingress: Sequence[Any] | None) -> tuple[str, str]:
+    """Type and value of the DNS record that leads to the load balancer; AWS gives it a name, other clouds an address."""
+    entry = next(iter(ingress or ()), None)
+    return ("A", entry.ip) if entry and entry.ip and not entry.hostname else ("CNAME", entry.hostname if entry else "")
+
+
 def url(ingress: Sequence[Any] | None, *, port: int, tls: bool) -> str:
     """Where a browser goes; empty while the load balancer has no address."""
-    host = next((entry.hostname or entry.ip for entry in ingress or ()), None)
+    return url_of(record(ingress)[1] or "", port=port, tls=tls)
+
+
+def url_of(host: str, *, port: int, tls: bool) -> str:
+    """Where a browser goes to reach this host."""
     if not host:
         return ""
     scheme, usual = ("https", 443) if tls else ("http", 80)

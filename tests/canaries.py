@@ -61,7 +61,8 @@ def planted(cloud: Cloud, namespace: str, secret: str, exported: Mapping[str, An
         secret: its name.
         exported: the stack's state with secrets shown.
     """
-    data = client.CoreV1Api(administrator(cloud)).read_namespaced_secret(secret, namespace).data
+    with administrator(cloud) as api:
+        data = client.CoreV1Api(api).read_namespaced_secret(secret, namespace).data
     values = {f"key {key}": base64.b64decode(text).decode() for key, text in data.items()}
     for resource in exported["resources"]:
         if resource["type"] in ("random:index/randomPassword:RandomPassword", "random:index/randomBytes:RandomBytes"):
@@ -92,12 +93,12 @@ def _forms(value: str) -> Iterator[bytes]:
 
 def objects(cloud: Cloud) -> Iterator[tuple[str, str]]:
     """Every object of the cluster but Secrets, as JSON: pods with their environment and annotations, ConfigMaps, events, ..."""
-    api = administrator(cloud)
-    for (_, name), resource in served(api).items():
-        if "list" in resource["verbs"] and name != "secrets":
-            for item in call(api, f"{resource['path']}/{name}")["items"]:
-                metadata = item["metadata"]
-                yield f"{resource['kind']} {metadata.get('namespace', '')}/{metadata['name']}", json.dumps(item)
+    with administrator(cloud) as api:
+        for (_, name), resource in served(api).items():
+            if "list" in resource["verbs"] and name != "secrets":
+                for item in call(api, f"{resource['path']}/{name}")["items"]:
+                    metadata = item["metadata"]
+                    yield f"{resource['kind']} {metadata.get('namespace', '')}/{metadata['name']}", json.dumps(item)
 
 
 def pulumi_texts(cloud: Cloud, stack: str) -> Iterator[tuple[str, str]]:

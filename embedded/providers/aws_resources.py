@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from embedded.providers.aws_billing import BILLING
 from embedded.providers.aws_cluster import CLUSTER
+from embedded.providers.aws_dns import DNS
 from embedded.providers.aws_drill import DRILL
 from embedded.providers.aws_identity import IAM, KEYS_AND_LOGS
 from embedded.providers.aws_network import LAUNCH_TEMPLATE, NETWORK
@@ -26,4 +27,5 @@ TABLE: dict[str, Kind] = {
     **ECR,
     **BILLING,
     **DRILL,
+    **DNS,
 }

@@ -1,6 +1,8 @@
-"""What an account already has instead of what the stack would make: key, permissions boundary, image (rows B3, B14)."""
+"""What an account already has instead of what the stack would make: key, permissions boundary, image, name (rows B3, B14)."""
 
 from __future__ import annotations
+
+import pulumi_aws as aws
 
 from policies.check import examine
 from tests.engine.conftest import IMAGE, Engine
@@ -13,6 +15,7 @@ OWN = {
     "airflow-on-eks:encryption": {"kmsKeyArn": KEY},
     "airflow-on-eks:iam": {"permissionsBoundaryArn": BOUNDARY},
     "airflow-on-eks:image": {"digest": FOREIGN},
+    "airflow-on-eks:web": {"domainName": "airflow.example.com", "hostedZoneId": "Z0123456789ABC"},
 }
 
 
@@ -38,4 +41,35 @@ def test_a_key_a_boundary_and_an_image_of_somebody_elses(engine: Engine) -> None
         for container in resource.inputs["spec"]["template"]["spec"]["containers"]
     }
     assert FOREIGN in images
+    (name,) = (resource.inputs for resource in plan if resource.type == "aws:route53/record:Record")
+    assert (name["zoneId"], name["name"]) == ("Z0123456789ABC", "airflow.example.com")
+    (config,) = (resource.inputs["data"] for resource in plan if resource.name == "airflow-config")
+    assert config["AIRFLOW__API__BASE_URL"] == "https://airflow.example.com"
+
     assert [str(finding) for finding in examine(plan, environment="prod").findings] == []
+
+
+def test_the_record_of_the_name_is_made_changed_and_removed_in_a_zone_of_somebody_elses(engine: Engine) -> None:
+    route53 = engine.client("route53")
+    zone = route53.create_hosted_zone(Name="example.com", CallerReference="theirs")["HostedZone"]["Id"].rpartition("/")[2]
+    target = "first.elb.us-west-2.amazonaws.com"
+
+    def program() -> None:
+        aws.route53.Record("name", zone_id=zone, name="airflow.example.com", type="CNAME", ttl=60, records=[target])
+
+    def listed() -> list[str]:
+        sets = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        return [value["Value"] for item in sets if item["Type"] == "CNAME" for value in item["ResourceRecords"]]
+
+    stack = engine.stack("dev", program=program)
+    try:
+        stack.up(suppress_progress=True)
+        assert listed() == [target]
+        assert set(stack.refresh(suppress_progress=True).summary.resource_changes or {}) == {"same"}
+        target = "second.elb.us-west-2.amazonaws.com"
+        stack.up(suppress_progress=True)
+        assert listed() == [target]
+    finally:
+        stack.destroy(suppress_progress=True)
+    assert listed() == []
+    route53.delete_hosted_zone(Id=zone)

@@ -24,7 +24,7 @@ from embedded.cloud import PROJECT
 from embedded.engine import Progress
 from policies.check import examine
 from tests import canaries
-from tests.engine.conftest import Engine
+from tests.engine.conftest import IMAGE, Engine
 
 NAMESPACE = "airflow"
 NOBODY = "nobody-in-particular"
@@ -60,6 +60,8 @@ def test_b4_the_api_server_accepts_every_pod_of_the_stack(deployed: Progress, ap
     assert {pod.worker for pod in planned} == {True, False}
     for pod in planned:
         spec = json.loads(json.dumps(pod.spec))
+        for container in spec["containers"]:
+            container.setdefault("image", IMAGE)  # as the executor does with the templates of tasks
         assert _admission(api, {"metadata": {"generateName": "admission-"}, "spec": spec}) == "", pod.name
     running = client.CoreV1Api(api).list_namespaced_pod(NAMESPACE).items
     names = Counter(pod.metadata.labels["component"] for pod in running if pod.status.phase == "Running")
@@ -110,6 +112,7 @@ def test_b4_the_api_server_refuses_a_pod_that_could_harm_its_node(
     api: client.ApiClient, worker: dict[str, Any], change: Any, word: str
 ) -> None:
     pod = deepcopy(worker)
+    pod["spec"]["containers"][0].setdefault("image", IMAGE)
     change(pod["spec"])
     refusal = _admission(api, pod)
     assert 'violates PodSecurity "restricted:latest"' in refusal, f"must be refused, got {refusal!r}"

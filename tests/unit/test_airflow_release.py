@@ -285,6 +285,18 @@ def test_a_certificate_gives_https_and_secure_cookies(build: Build, preview: boo
         assert engine.registered_outputs("airflow")["web_ui_url"] == "https://airflow-web.elb.us-west-2.amazonaws.com"
 
 
+def test_a_domain_name_is_the_url_and_gets_its_record_in_the_zone(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    named = {"web_domain_name": "airflow.example.com", "web_port": 443, "web_certificate_arn": "arn:certificate"}
+    engine = build(release(tags, **named, web_hosted_zone_id="Z1"))
+    assert engine.resources[CONFIG]["data"]["AIRFLOW__API__BASE_URL"] == "https://airflow.example.com"
+    record = engine.resources["aws:route53/record:Record", "airflow-web-name"]
+    assert (record["zoneId"], record["name"], record["ttl"]) == ("Z1", "airflow.example.com", 60)
+    if not preview:
+        assert (record["type"], record["records"]) == ("CNAME", ["airflow-web.elb.us-west-2.amazonaws.com"])
+        assert engine.registered_outputs("airflow")["web_ui_url"] == "https://airflow.example.com"
+    assert not build(release(tags, **named)).of_type("aws:route53/record:Record"), "without a zone the record is somebody else's"
+
+
 def test_b3_roles_hold_just_the_verbs_that_airflow_calls(build: Build, tags: dict[str, str]) -> None:
     engine = build(release(tags))
     roles = engine.of_type("kubernetes:rbac.authorization.k8s.io/v1:Role")

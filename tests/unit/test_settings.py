@@ -154,6 +154,15 @@ SHAPES = {
     "an unknown environment": ({"environment": "production"}, "must be one of dev, staging, prod; did you mean prod?"),
 }
 RULES = {
+    "a name with its scheme": (
+        {"web.domainName": "https://airflow.example.com"},
+        "web.domainName = 'https://airflow.example.com': is no domain name (airflow.example.com); give it without https://",
+    ),
+    "a zone by its name": (
+        {"web.domainName": "a.example.com", "web.hostedZoneId": "example.com"},
+        "is no id of a Route 53 hosted zone (Z...)",
+    ),
+    "a zone without a name": ({"web.hostedZoneId": "Z0123456789ABC"}, "web.hostedZoneId: a record of which name?; set web.domainName too"),
     "a boundary that is no policy": (
         {"iam.permissionsBoundaryArn": "arn:aws:iam::123456789012:role/x"},
         "iam.permissionsBoundaryArn = 'arn:aws:iam::123456789012:role/x': is no IAM policy",

@@ -64,3 +64,9 @@ def test_its_health_check_does_not_ask_the_database() -> None:
 )
 def test_the_url_is_where_the_load_balancer_is(ingress: Any, port: int, tls: bool, url: str) -> None:
     assert web_ui.url(ingress, port=port, tls=tls) == url
+
+
+def test_the_dns_record_is_what_the_load_balancer_has() -> None:
+    assert web_ui.record([SimpleNamespace(hostname="lb.example.com", ip=None)]) == ("CNAME", "lb.example.com")
+    assert web_ui.record([SimpleNamespace(hostname=None, ip="10.0.0.9")]) == ("A", "10.0.0.9")
+    assert web_ui.record(None) == ("CNAME", "")
