@@ -99,6 +99,7 @@ DRILL: dict[str, Kind] = {
         id="{name}",
         read=Call("DescribeAlarms", ALARM),
         record="MetricAlarms[0]",
+        more=((Call("ListTagsForResource", {"ResourceARN": "{record.AlarmArn}"}), "Tags", "Tags"),),
         update=put_alarm,
         delete=Call("DeleteAlarms", ALARM),
         name="name",
