@@ -22,7 +22,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: bench-scale promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example drill password env check format unit engine e2e test
+.PHONY: sleep wake bench-scale promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example drill password env check format unit engine e2e test
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -52,6 +52,10 @@ env: $(READY) ## shell settings for kubectl, aws, psql: eval "$$(make -s env)"
 	@$(BIN)/python -m embedded --stack $(STACK) env
 nodes: $(READY) ## nodes and pods by lifecycle
 	@$(OPERATE) nodes
+sleep: $(READY) ## take away all nodes and stop the database; FORCE=1 stops running tasks
+	@$(OPERATE) sleep $(if $(FORCE),--force)
+wake: $(READY) ## bring a sleeping stack back with all it had
+	@$(OPERATE) wake
 run-example: $(READY) ## run example_bash_operator; succeeds only if every task ran on a Spot node
 	@$(OPERATE) run-example
 drill: $(READY) ## lose something under load: KIND=notice|sudden|all-spot|scheduler|api-server|database; fails unless nothing was lost

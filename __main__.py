@@ -38,7 +38,6 @@ data: dict = {"vpc_id": network.ids.vpc_id, "subnet_ids": network.ids.private, "
 k8s_provider = k8s.Provider("kubernetes", kubeconfig=cluster.kubeconfig, enable_config_map_mutable=True, enable_secret_mutable=True)
 on_cluster = pulumi.ResourceOptions(providers=[k8s_provider])
 on_nodes = pulumi.ResourceOptions(providers=[k8s_provider], depends_on=[cluster, *workers.components])  # pods come last and go first
-
 image = AirflowImage("airflow", AirflowImageArgs(**vars(settings.image), **stored))
 database = AirflowDatabase("metadata", AirflowDatabaseArgs(**vars(settings.database), **data, **stored))
 storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, **stored), on_cluster)
@@ -53,6 +52,7 @@ pulumi.export("admin_password", airflow.admin_password)
 pulumi.export("namespace", airflow.namespace)
 pulumi.export("image", image.uri)
 pulumi.export("versions", {"airflow": settings.airflow.version, "kubernetes": settings.cluster.kubernetes_version})
+pulumi.export("hibernation", settings.sleeper)
 pulumi.export("kubeconfig", cluster.kubeconfig)
 pulumi.export("cost_tags", tags)
 pulumi.export("cost_per_day", cost.per_day)

@@ -19,6 +19,8 @@ COMPONENT_KEYS = ("Component", "CapacityType")
 """Which part of the bill: core, workers, database, storage, network, registry, cluster, web; and on-demand, spot or none."""
 RESERVED = (*KEYS, *COMPONENT_KEYS, "Name")
 RESERVED_PREFIXES = ("aws:", "eks:", "kubernetes.io/", "k8s.io/")
+ASLEEP = ("airflow-on-eks/asleep", "true")
+"""Tag of the database of a stack that was put to sleep (docs/hibernation.md)."""
 MAX_TAGS = 50
 MAX_KEY = 127
 """EC2's limit; EKS and EFS take 128 (EC2 user guide, tag restrictions)."""

@@ -204,7 +204,11 @@ def _cluster(clients: Clients, wanted: Wanted) -> Owner:
 
 def _database(clients: Clients, wanted: Wanted) -> Owner:
     found = _exists(clients["rds"].describe_db_instances, DBInstanceIdentifier=wanted.database)
-    return _owner(wanted, found["DBInstances"][0].get("TagList")) if found else "free"
+    if not found:
+        return "free"
+    tags = found["DBInstances"][0].get("TagList") or []
+    asleep = any((tag["Key"], tag["Value"]) == cost_tags.ASLEEP for tag in tags)
+    return "asleep" if asleep and _ours(wanted, tags) else _owner(wanted, tags)
 
 
 def _repository(clients: Clients, wanted: Wanted) -> Owner:

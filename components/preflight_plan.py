@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from components.spot_pools import OVERFLOW_GROUP
+
 if TYPE_CHECKING:
     from components.settings import Settings
 
@@ -85,11 +87,16 @@ def wanted(settings: Settings) -> Wanted:
         )
         for index, group in enumerate(settings.workers.groups)
     ]
-    overflow = settings.workers.overflow
     if settings.workers.fallback == "on-demand":
-        setting = "workers.overflow.maxSize"
+        overflow = settings.workers.overflow
         groups.append(
-            Group(name="overflow", setting=setting, instance_types=overflow.instance_types, max_size=overflow.max_size, spot=False)
+            Group(
+                name=OVERFLOW_GROUP,
+                setting="workers.overflow.maxSize",
+                instance_types=overflow.instance_types,
+                max_size=overflow.max_size,
+                spot=False,
+            )
         )
     return Wanted(
         stack=settings.stack,

@@ -22,7 +22,7 @@ QUOTAS = {
 }
 """Service and quota code to AWS's name (Service Quotas console)."""
 SPOT_ROLE = "AWSServiceRoleForEC2Spot"
-Owner = Literal["free", "ours", "others"]
+Owner = Literal["free", "ours", "others", "asleep"]
 """Whose a name is: nobody's, this stack's (by its cost tags), or somebody else's."""
 
 
@@ -276,6 +276,12 @@ def _names_are_free(wanted: Wanted, cluster: Owner, database: Owner, repository:
     for setting, name, what, owner in (*names, ("image.repository", wanted.repository, "ECR repository", repository)):
         if owner == "others":
             yield f"{setting} {name}: {what} of that name exists and is not of stack {wanted.stack}, by its tags: choose another name"
+
+
+@_rule("whether the stack sleeps", "database")
+def _stack_is_awake(wanted: Wanted, database: Owner) -> Iterator[str]:
+    if database == "asleep":
+        yield f"stack {wanted.stack} is asleep, and nothing can be deployed without nodes: make wake STACK={wanted.stack} first"
 
 
 @_rule("the image", "image")

@@ -251,6 +251,13 @@ class DrillSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HibernationSettings:
+    """Whether a stack may be put to sleep outside of working hours."""
+
+    allowed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class BudgetSettings:
     """What a stack may cost."""
 
@@ -291,6 +298,13 @@ class Settings:
     autoscaler: AutoscalerSettings
     drill: DrillSettings
     budget: BudgetSettings
+    hibernation: HibernationSettings
+
+    @property
+    def sleeper(self) -> dict[str, str | bool]:
+        """What `make sleep` must know of the stack."""
+        place = {"region": self.region, "cluster": self.cluster.name, "database": self.database.identifier}
+        return {"allowed": self.hibernation.allowed, **place}
 
     @classmethod
     def load(cls, config: pulumi.Config) -> Settings:

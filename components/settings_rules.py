@@ -459,6 +459,14 @@ def autoscaler_matches(autoscaler: kinds.AutoscalerSettings, cluster: kinds.Clus
 
 
 @_rule
+def production_never_sleeps(environment: str, hibernation: kinds.HibernationSettings) -> Iterator[Problem]:
+    """Starting a stopped database takes minutes, or hours."""
+    if hibernation.allowed and environment == "prod":
+        rule = "environment prod must be there at all times"
+        yield Problem(setting="hibernation.allowed", value=True, rule=rule, way_out="set it to false, or environment to staging")
+
+
+@_rule
 def budget_is_an_amount(budget: kinds.BudgetSettings) -> Iterator[Problem]:
     """Nothing costs less than nothing."""
     if budget.monthly_usd < 0:

@@ -133,6 +133,8 @@ def check_database_change(cloud: Cloud, params: Params) -> None:
     database = backend(cloud, "rds").databases.get(params["DBInstanceIdentifier"])
     if database is None:
         return
+    if database.status == "stopped":
+        raise error("InvalidDBInstanceState", f"Database instance {params['DBInstanceIdentifier']} is not in available state.")
     size = int(params.get("AllocatedStorage") or database.allocated_storage)
     if size < int(database.allocated_storage):
         raise error("InvalidParameterCombination", f"Allocated storage cannot shrink from {database.allocated_storage} to {size} GiB")

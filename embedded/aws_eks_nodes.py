@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from embedded import aws_power
 from embedded.aws_eks_access import create_access
 from embedded.aws_records import (
     Params,
@@ -194,6 +195,8 @@ def delete_nodegroup(cloud: Cloud, params: Params) -> Params:
 def update_nodegroup_config(cloud: Cloud, params: Params) -> Params:
     """Change sizes, labels, taints or update settings."""
     record = part_of(params, "nodegroups", "nodegroupName", "node group")
+    if record["status"] == "UPDATING":
+        raise error("ResourceInUseException", f"Nodegroup {params['nodegroupName']} is being updated: its status is UPDATING")
     if scaling := params.get("scalingConfig"):
         merged = record["scalingConfig"] | scaling
         _check_scaling(merged)
@@ -201,6 +204,7 @@ def update_nodegroup_config(cloud: Cloud, params: Params) -> Params:
         group = backend(cloud, "autoscaling").autoscaling_groups[record["resources"]["autoScalingGroups"][0]["name"]]
         group.min_size, group.max_size = merged["minSize"], merged["maxSize"]
         group.set_desired_capacity(merged["desiredSize"])
+        aws_power.fit_group(cloud, params["clusterName"], record)
     labels, taints = params.get("labels") or {}, params.get("taints") or {}
     record["labels"] = {key: value for key, value in record["labels"].items() if key not in labels.get("removeLabels", [])}
     record["labels"] |= labels.get("addOrUpdateLabels", {})

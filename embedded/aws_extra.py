@@ -10,7 +10,7 @@ from botocore import xform_name
 from moto.core.utils import get_service_model
 from moto.iam import models as iam_models
 
-from embedded import aws_fis, database
+from embedded import aws_fis, aws_power, database
 from embedded.aws_checks import DATABASE_CLASSES, ENGINE_VERSIONS, Check, file_system_of
 from embedded.aws_records import Params, backend, error
 from embedded.cloud import ACCOUNT_ID, Cloud
@@ -282,6 +282,8 @@ AFTER: dict[str, tuple[Check, ...]] = {
     "rds:CreateDBInstance": (after_database,),
     "rds:ModifyDBInstance": (after_database,),
     "rds:RebootDBInstance": (after_reboot,),
+    "rds:StopDBInstance": (aws_power.after_stop,),
+    "rds:StartDBInstance": (aws_power.after_start,),
     "efs:DeleteFileSystem": (after_file_system,),
     "budgets:CreateBudget": (after_budget,),
 }

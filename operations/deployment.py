@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import kubernetes
@@ -27,6 +27,8 @@ class Deployment:
     kubeconfig: dict[str, Any]
     cost_tags: dict[str, str]
     """Tags of every AWS resource of the stack."""
+    hibernation: dict[str, Any] = field(default_factory=dict)
+    """Whether the stack may sleep, and region, cluster and database that would; empty: deployed before there was such an output."""
 
     def __repr__(self) -> str:
         return f"Deployment(stack={self.stack!r}, web_ui_url={self.web_ui_url!r})"  # never the password or the kubeconfig
@@ -34,6 +36,10 @@ class Deployment:
     def core_api(self) -> kubernetes.client.CoreV1Api:
         """Kubernetes core API of the stack's cluster."""
         return kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config_dict(self.kubeconfig))
+
+    def apps_api(self) -> kubernetes.client.AppsV1Api:
+        """The part of it that knows Deployments."""
+        return kubernetes.client.AppsV1Api(kubernetes.config.new_client_from_config_dict(self.kubeconfig))
 
 
 def from_outputs(stack: str, outputs: dict[str, Any]) -> Deployment:
@@ -49,7 +55,8 @@ def from_outputs(stack: str, outputs: dict[str, Any]) -> Deployment:
     kubeconfig = outputs["kubeconfig"]
     if isinstance(kubeconfig, str):
         kubeconfig = json.loads(kubeconfig)
-    return Deployment(stack=stack, kubeconfig=kubeconfig, **{key: outputs[key] for key in wanted if key != "kubeconfig"})
+    known = {key: outputs[key] for key in wanted if key != "kubeconfig"}
+    return Deployment(stack=stack, kubeconfig=kubeconfig, hibernation=outputs.get("hibernation") or {}, **known)
 
 
 def find(stack: str) -> Deployment:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from embedded.cloud import Cloud
@@ -48,6 +50,13 @@ class Machines:
         from embedded import nodes
 
         return {spec.instance_id: spec.name for spec in nodes.nodes(cloud) if spec.group == group}
+
+    @contextmanager
+    def fitting(self, cloud: Cloud, group: str) -> Iterator[None]:
+        """Held while a group's machines are changed: the provider and the AWS API, two processes, both do."""
+        with (cloud.path("nodes") / f".{group}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def start_nodes(self, cloud: Cloud, specs: list[Values]) -> None:
         """Power on machines and wait until they are Ready."""
@@ -185,7 +194,11 @@ class Hardware:
             hooks[token](self, context)
 
     def fit_nodes(self, context: Context) -> None:
-        """Make the running nodes of a group those its Auto Scaling group lists."""
+        """Make the running nodes of a group those its Auto Scaling group lists; whoever else asks for the same meanwhile waits."""
+        with self.machines.fitting(self.cloud, context["nodeGroupName"]):
+            self._fit(context)
+
+    def _fit(self, context: Context) -> None:
         cluster, group = context["clusterName"], context["nodeGroupName"]
         record = context.ask("eks", "DescribeNodegroup", {"clusterName": cluster, "nodegroupName": group})["nodegroup"]
         names = [item["name"] for item in record["resources"]["autoScalingGroups"]]

@@ -15,6 +15,9 @@ from pulumi import automation as auto
 
 from embedded.control_plane import admin_kubeconfig
 from embedded.engine import Progress, shipped_stacks
+from operations import hibernation, hibernation_pods
+from operations.deployment import from_outputs
+from operations.hibernation_aws import Sleeper
 from tests.engine.conftest import Engine
 
 
@@ -130,6 +133,27 @@ def test_a20_an_interrupted_spot_node_is_replaced_drained_and_gone_and_the_stack
     sizes = {group["DesiredCapacity"] for group in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]}
     assert sizes == {2}, "a replacement is no growth"
     assert set(engine.stack("local").refresh(suppress_progress=True).summary.resource_changes or {}) == {"same"}
+
+
+def test_b11_a_stack_sleeps_and_wakes_with_nothing_changed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated pods answer no log-in; that runs and logs are still there is the end-to-end tier's to show."""
+    monkeypatch.setattr(hibernation_pods, "no_answer", lambda _: None)
+    stack, api, rds = engine.stack("local"), admin(engine), engine.client("rds")
+    outputs = {key: output.value for key, output in stack.outputs().items()}
+    kubeconfig = json.loads(admin_kubeconfig(engine.cloud).read_text())
+    deployment = from_outputs("local", outputs | {"kubeconfig": kubeconfig})
+    sleeper = Sleeper(deployment=deployment, eks=engine.client("eks"), rds=rds, poll_seconds=0.5)
+    before = {node.metadata.labels["eks.amazonaws.com/nodegroup"] for node in api.list_node().items}
+    hibernation.sleep(sleeper)
+    assert api.list_node().items == []
+    assert rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "stopped"
+    with pytest.raises(auto.CommandError, match=r"stack local is asleep, and nothing can be deployed without nodes: make wake"):
+        stack.up(suppress_progress=True)
+    hibernation.wake(sleeper)
+    assert {node.metadata.labels["eks.amazonaws.com/nodegroup"] for node in api.list_node().items} == before
+    assert len(api.list_node().items) == 4
+    assert engine.run(stack.refresh).changes == []
+    assert engine.run(engine.stack("local").up).changes == []
 
 
 def admin(engine: Engine) -> client.CoreV1Api:

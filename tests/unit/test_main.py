@@ -92,8 +92,18 @@ def test_a22_every_resource_that_can_be_tagged_carries_the_exported_cost_tags(ru
 
 def test_what_an_operator_needs_next_is_exported(run_main: Run) -> None:
     engine = run_main("dev")
-    outputs = {"web_ui_url", "admin_user", "admin_password", "namespace", "image", "versions", "kubeconfig", "cost_tags", "cost_per_day"}
-    outputs |= {"cost_table"}
+    outputs = {
+        "web_ui_url",
+        "admin_user",
+        "admin_password",
+        "namespace",
+        "image",
+        "versions",
+        "kubeconfig",
+        "cost_tags",
+        "cost_per_day",
+    }
+    outputs |= {"cost_table", "hibernation"}
     assert set(engine.exports) == outputs
     assert engine.exports["versions"] == {"airflow": "3.3.2", "kubernetes": "1.35"}
     assert engine.exports["admin_user"] == "eksuser"

@@ -156,6 +156,17 @@ def test_what_only_some_stacks_need_is_judged_too(plan: dict[str, Any], changes:
     assert text.startswith("shortfall: ")
 
 
+def test_b11_a_stack_that_sleeps_is_not_deployed() -> None:
+    [text] = said(DEV, database="asleep")
+    assert text.startswith("shortfall: ")
+    assert "stack dev is asleep, and nothing can be deployed without nodes: make wake STACK=dev first" in text
+
+
+def test_b10_the_overflow_group_counts_as_on_demand_capacity() -> None:
+    plan = wanted(load({"workers.fallback": "on-demand"}))
+    assert [(group.name, group.max_size, group.spot) for group in plan.groups][2:] == [("ng-overflow", 2, False)]
+
+
 def test_all_shortfalls_are_reported_together() -> None:
     found = said(DEV, other_addresses=9, other_vpcs=9, database="others", classes=())
     assert len(found) == 4

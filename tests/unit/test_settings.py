@@ -30,6 +30,7 @@ PRODUCTION = {
     "storage.backups": True,
     "airflow.replicas.apiServer": 2,
     "airflow.replicas.scheduler": 2,
+    "hibernation.allowed": False,
 }
 
 
@@ -316,7 +317,10 @@ def test_a_production_stack_is_accepted_when_it_is_guarded() -> None:
     assert load(PRODUCTION, name="prod").environment == "prod"
 
 
-@pytest.mark.parametrize("setting", [key for key in PRODUCTION if key not in ("environment", "cluster.publicAccessCidrs")])
+GUARDS = [key for key in PRODUCTION if key not in ("environment", "cluster.publicAccessCidrs", "hibernation.allowed")]
+
+
+@pytest.mark.parametrize("setting", GUARDS)
 def test_a_production_stack_is_refused_without_each_of_its_guards(setting: str) -> None:
     shipped = {
         "network.natGateways": "single",
@@ -330,6 +334,11 @@ def test_a_production_stack_is_refused_without_each_of_its_guards(setting: str) 
     message = refusal({**PRODUCTION, setting: shipped.get(setting, False)}, name="prod")
     assert f"{setting} = " in message
     assert "environment prod needs" in message
+
+
+def test_b11_a_production_stack_never_sleeps() -> None:
+    message = refusal({**PRODUCTION, "hibernation.allowed": True}, name="prod")
+    assert "hibernation.allowed = True: environment prod must be there at all times" in message
 
 
 def test_an_existing_network_needs_no_range_that_fits() -> None:
