@@ -44,7 +44,7 @@ storage = EfsStorage("shared", EfsStorageArgs(**vars(settings.storage), **data, 
 ClusterAutoscaler("autoscaler", ClusterAutoscalerArgs(**vars(settings.autoscaler), **workers.scaling, **placed), on_nodes)
 SpotDrill("drill", SpotDrillArgs(**vars(settings.drill), database_identifier=settings.database.identifier, **placed))
 wired: dict = {"image": image.uri, "database": database.connection, "volumes": storage.volumes, "deployment": settings.cluster.name}
-shared: dict = {**settings.web.arguments, "worker_fallback": settings.workers.fallback, "tags": tags}
+shared: dict = {**settings.web.arguments, "worker_fallback": settings.workers.fallback, **stored}
 airflow = AirflowRelease("airflow", AirflowReleaseArgs(**vars(settings.airflow), **wired, **shared), on_nodes)
 pulumi.export("web_ui_url", airflow.web_ui_url)
 pulumi.export("admin_user", airflow.admin_user)

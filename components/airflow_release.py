@@ -19,7 +19,7 @@ import pulumi_random as random
 import yaml
 
 from components import airflow_objects as objects
-from components import airflow_pods, pod_security, web_ui
+from components import airflow_pods, log_archive, pod_security, web_ui
 from components.airflow_config import API_PORT, API_SERVICE, ON_DEMAND_TEMPLATE_FILE, POD_TEMPLATE_FILE, AirflowOptions, airflow_config
 from components.airflow_database import DatabaseConnection
 from components.airflow_keys import generated_keys
@@ -28,7 +28,8 @@ from components.airflow_manifests import given_manifests
 from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.cost_tags import component_tags
 from components.efs_storage import SharedVolumes
-from components.settings import CleanupSettings, Fallback, FernetKeySettings, MetricsSettings, ReplicaSettings
+from components.log_archive import LogArchive, LogArchiveArgs
+from components.settings import CleanupSettings, Fallback, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
 from components.worker_pod import IMAGE_VARIABLES, WorkerPod, on_demand_pod, worker_image, worker_pod
 
 NAMESPACE = "airflow"
@@ -65,6 +66,10 @@ class AirflowReleaseArgs:
     fernet_key: FernetKeySettings
     metrics: MetricsSettings
     cleanup: CleanupSettings
+    log_archive: LogArchiveSettings
+    """With an archive, `deployment` is the EKS cluster's name and `kms_key_arn` is needed."""
+    kms_key_arn: pulumi.Input[str] | None = None
+    """Key of what is stored outside of the cluster: archived logs."""
     web_allowed_cidrs: tuple[str, ...]
     """Empty: the load balancer is internal."""
     web_certificate_arn: str | None
@@ -113,7 +118,7 @@ class AirflowRelease(pulumi.ComponentResource):
             **generated_keys(name, args.fernet_key, self._child),
             objects.ADMIN_PASSWORD: password,
         }
-        config = airflow_config(self._options())
+        config: dict[str, Any] = airflow_config(self._options()) | self._log_archive()
         worker = pulumi.Output.from_input(args.image).apply(worker_image)
         self._worker_image = {variable: worker[variable] for variable in IMAGE_VARIABLES}
         files = [
@@ -250,6 +255,29 @@ class AirflowRelease(pulumi.ComponentResource):
             opts=self._child,
         )
         return deployment
+
+    def _log_archive(self) -> dict[str, Any]:
+        args = self._args
+        if not args.log_archive.enabled:
+            return {}
+        if args.kms_key_arn is None:
+            raise ValueError("a log archive needs a key to encrypt it: give kms_key_arn (setting airflow.logArchive.enabled)")
+        store = LogArchiveArgs(
+            retention_days=args.log_archive.retention_days,
+            delete_with_stack=args.log_archive.delete_with_stack,
+            cluster_name=args.deployment,
+            namespace=self._space,
+            kms_key_arn=args.kms_key_arn,
+            tags=args.tags,
+        )
+        archive = LogArchive(f"{self._name}-log-archive", store, self._child)
+        k8s.networking.v1.NetworkPolicy(
+            f"{self._name}-log-archive-traffic",
+            metadata=self._metadata("airflow-log-archive"),
+            spec=log_archive.reader_traffic(RELEASE),
+            opts=self._child,
+        )
+        return log_archive.archive_config(archive.uri)
 
     def _rotate_fernet_key(self, programs: Iterable[pulumi.Resource]) -> None:
         key = self._args.fernet_key

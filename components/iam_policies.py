@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
 """What a node needs to join, to pull images and to give pods addresses (EKS user guide, node IAM role); nothing else."""
 EFS_DRIVER_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonEFSCSIDriverPolicy"
 CLUSTER_ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+
+Reasons = Mapping[str, str]
+"""Action to why it is needed."""
+LOG_READ: Reasons = {
+    "s3:GetObject": "the API server shows the log of a try",
+    "s3:ListBucket": "it finds the files of a try by their prefix, and learns that there are none instead of being refused",
+    "kms:Decrypt": "what is read is encrypted with the stack's key",
+}
+LOG_WRITE: Reasons = {
+    "s3:PutObject": "a task's pod puts its log there when the try ends",
+    "s3:GetObject": "a try that goes on after a deferral appends to what is there, which is read and written anew",
+    "s3:ListBucket": "whether there is something to append to",
+    "kms:GenerateDataKey": "what is written is encrypted with the stack's key",
+    "kms:Decrypt": "and so is what is appended to",
+}
+
+
+def log_archive(actions: Reasons, *, bucket_arn: str, prefix: str, kms_key_arn: str) -> str:
+    """These actions, each on the narrowest resource it has: objects below a prefix, the bucket, the key."""
+
+    def of(service: str, *, bucket: bool = False) -> list[str]:
+        return [action for action in actions if action.startswith(service) and (action == "s3:ListBucket") is bucket]
+
+    return document(
+        {"Sid": "Logs", "Effect": "Allow", "Action": of("s3:"), "Resource": f"{bucket_arn}/{prefix}/*"},
+        {
+            "Sid": "Names",
+            "Effect": "Allow",
+            "Action": of("s3:", bucket=True),
+            "Resource": bucket_arn,
+            "Condition": {"StringLike": {"s3:prefix": [f"{prefix}/*"]}},
+        },
+        {"Sid": "Key", "Effect": "Allow", "Action": of("kms:"), "Resource": kms_key_arn},
+    )
 
 
 def managed(policy: str) -> str:

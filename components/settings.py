@@ -137,6 +137,16 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogArchiveSettings:
+    """A copy of every task log in S3."""
+
+    enabled: bool
+    retention_days: int
+    """0: for good."""
+    delete_with_stack: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSettings:
     """The Airflow image."""
 
@@ -212,6 +222,7 @@ class AirflowSettings:
     fernet_key: FernetKeySettings
     metrics: MetricsSettings
     cleanup: CleanupSettings
+    log_archive: LogArchiveSettings
 
 
 @dataclass(frozen=True, kw_only=True)

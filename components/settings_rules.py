@@ -345,6 +345,17 @@ def database_is_legal(database: kinds.DatabaseSettings) -> Iterator[Problem]:
 
 
 @_rule
+def log_archive_keeps_its_promise(airflow: kinds.AirflowSettings, environment: str) -> Iterator[Problem]:
+    """An archive outlives the file system's own clean-up, and in production the stack."""
+    log_archive = airflow.log_archive
+    if log_archive.retention_days:
+        yield from _between("airflow.logArchive.retentionDays", log_archive.retention_days, 30, 3650, "0 keeps everything")
+    if log_archive.enabled and log_archive.delete_with_stack and environment == "prod":
+        rule, way_out = "environment prod keeps its logs when it is destroyed", "set it to false"
+        yield Problem(setting="airflow.logArchive.deleteWithStack", value=True, rule=rule, way_out=way_out)
+
+
+@_rule
 def image_is_pinned(image: kinds.ImageSettings, airflow: kinds.AirflowSettings) -> Iterator[Problem]:
     """The image that runs is the one that was tested."""
     rule = "2 to 256 lower-case letters, digits and . _ - / (ECR repository names)"

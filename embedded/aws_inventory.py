@@ -54,6 +54,7 @@ def inventory(cloud: Cloud) -> dict[str, list[str]]:
         "cloudwatch:alarm": backend(cloud, "cloudwatch").alarms,
         "fis:experiment-template": backend(cloud, "fis").experiment_templates,
         "secretsmanager:secret": [secret.name for secret in backend(cloud, "secretsmanager").secrets.values() if not secret.is_deleted()],
+        "s3:bucket": backend(cloud, "s3").buckets,
         "sns:topic": backend(cloud, "sns").topics,
         "sqs:queue": backend(cloud, "sqs").queues,
         "budgets:budget": backend(cloud, "budgets").budgets[ACCOUNT_ID],

@@ -288,9 +288,9 @@ class AwsProvider(Provider):
         gone = [key for key in old if key not in new]
         added = {key: value for key, value in new.items() if old.get(key) != value}
         if gone:
-            context.call(tags.remove, keys=gone, keys_as_pairs=[{"Key": key} for key in gone])
+            context.call(tags.remove, keys=gone, keys_as_pairs=[{"Key": key} for key in gone], all_tags=tags.outgoing(new))
         if added:
-            context.call(tags.add, tags=tags.outgoing(added))
+            context.call(tags.add, tags=tags.outgoing(added), all_tags=tags.outgoing(new))
 
     def _wait(self, context: Context, seconds: float) -> None:
         if context.kind.wait is None:

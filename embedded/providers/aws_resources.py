@@ -11,6 +11,7 @@ from embedded.providers.aws_dns import DNS
 from embedded.providers.aws_drill import DRILL
 from embedded.providers.aws_identity import IAM, KEYS_AND_LOGS
 from embedded.providers.aws_network import LAUNCH_TEMPLATE, NETWORK
+from embedded.providers.aws_s3 import S3
 from embedded.providers.aws_security_groups import SECURITY_GROUPS
 from embedded.providers.aws_storage import ECR, EFS, RDS
 from embedded.providers.aws_table import Kind
@@ -28,4 +29,5 @@ TABLE: dict[str, Kind] = {
     **BILLING,
     **DRILL,
     **DNS,
+    **S3,
 }

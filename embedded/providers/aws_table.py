@@ -244,7 +244,7 @@ class Context:
 def is_missing(problem: ClientError) -> bool:
     """Whether an error says that the resource does not exist."""
     code = problem.response["Error"]["Code"]
-    return "NotFound" in code or code == "NoSuchEntity"
+    return "NotFound" in code or code.startswith("NoSuch")
 
 
 def ec2_tags(kind: str) -> Tags:

@@ -11,7 +11,7 @@ sys.path.append(str(Path(__file__).parents[2]))  # where components/ is; in a pr
 from components.airflow_database import connection
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import SharedVolumes
-from components.settings import CleanupSettings, FernetKeySettings, MetricsSettings, ReplicaSettings
+from components.settings import CleanupSettings, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
 
 config = pulumi.Config()
 cluster = k8s.Provider(
@@ -44,6 +44,7 @@ airflow = AirflowRelease(
         fernet_key=FernetKeySettings(generation=1, oldest_accepted=1),
         metrics=MetricsSettings(enabled=False, image=""),
         cleanup=CleanupSettings(pods=False, database_retention_days=0, log_retention_days=0),
+        log_archive=LogArchiveSettings(enabled=False, retention_days=0, delete_with_stack=False),
         web_allowed_cidrs=(),
         web_certificate_arn=None,
         web_port=8080,

@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 import pytest
+from botocore.exceptions import ClientError
 from kubernetes import client, config
 from pulumi import automation as auto
 
@@ -162,3 +163,24 @@ def admin(engine: Engine) -> client.CoreV1Api:
 
 def spot_nodes(api: client.CoreV1Api) -> dict[str, client.V1Node]:
     return {node.metadata.name: node for node in api.list_node(label_selector="lifecycle=Ec2Spot").items}
+
+
+def test_b9_the_log_archive_comes_with_all_its_settings_and_goes_when_it_may(engine: Engine) -> None:
+    stack = engine.stack("local", settings={"airflow-on-eks:airflow": {"logArchive": {"enabled": True, "deleteWithStack": True}}})
+    engine.run(stack.up)
+    s3 = engine.client("s3")
+    [bucket] = [found["Name"] for found in s3.list_buckets()["Buckets"]]
+    [rule] = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    assert "aws:SecureTransport" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+    assert rules["logs"]["Expiration"] == {"Days": 365}
+    assert {"Project", "Component"} <= {tag["Key"] for tag in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}
+    with pytest.raises(ClientError, match="403"):  # this endpoint is plain HTTP, which the bucket's policy refuses
+        s3.put_object(Bucket=bucket, Key="logs/attempt=1.log", Body=b"line")
+    assert engine.run(stack.up).changes == []
+    assert set(stack.refresh(suppress_progress=True).summary.resource_changes or {}) == {"same"}
+    engine.run(engine.stack("local").up)
+    assert s3.list_buckets()["Buckets"] == []

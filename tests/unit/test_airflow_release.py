@@ -14,7 +14,7 @@ from components.airflow_database import DatabaseConnection
 from components.airflow_manifests import MANIFESTS
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import SharedVolumes
-from components.settings import CleanupSettings, FernetKeySettings, MetricsSettings, ReplicaSettings
+from components.settings import CleanupSettings, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
 from tests.conftest import Engine, built_once, secrets_of
 
 Build = Callable[..., Engine]
@@ -62,6 +62,7 @@ def release(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowRele
             "fernet_key": FernetKeySettings(generation=1, oldest_accepted=1),
             "metrics": MetricsSettings(enabled=False, image="exporter:v1"),
             "cleanup": CleanupSettings(pods=False, database_retention_days=0, log_retention_days=0),
+            "log_archive": LogArchiveSettings(enabled=False, retention_days=365, delete_with_stack=False),
             "web_allowed_cidrs": (),
             "web_certificate_arn": None,
             "web_port": 8080,
@@ -335,6 +336,18 @@ def test_b8_the_exporter_stands_before_whoever_reports_to_it(build: Build, tags:
     assert engine.resources[CONFIG]["data"]["AIRFLOW__METRICS__STATSD_HOST"] == "airflow-statsd"
     for program in PROGRAMS:
         assert "airflow-metrics-service" in waits_for(engine, DEPLOYMENT, f"airflow-{program}")
+
+
+def test_b9_programs_are_told_of_the_archive_and_the_api_server_may_reach_it(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    archive = LogArchiveSettings(enabled=True, retention_days=365, delete_with_stack=False)
+    engine = build(release(tags, log_archive=archive, kms_key_arn="arn:key"))
+    told = engine.resources[CONFIG]["data"]
+    assert told["AIRFLOW__LOGGING__REMOTE_LOGGING"] == "True"
+    if not preview:
+        assert told["AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"].startswith("s3://")
+    traffic = engine.resources["kubernetes:networking.k8s.io/v1:NetworkPolicy", "airflow-log-archive-traffic"]["spec"]
+    assert traffic["podSelector"]["matchLabels"]["component"] == "api-server"
+    assert [rule["ports"][0]["port"] for rule in traffic["egress"]] == [443, 80]
 
 
 def test_clean_up_comes_after_the_migration(build: Build, tags: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerAr
 from components.cost_budget import CostBudget, CostBudgetArgs
 from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
+from components.log_archive import LogArchive, LogArchiveArgs
 from components.network import Network, NetworkArgs, NetworkIds
 from components.node_group import NodeWiring
 from components.overflow_node_group import OverflowNodeGroup, OverflowNodeGroupArgs
@@ -66,6 +67,9 @@ ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]
     AirflowImage: lambda settings, tags: AirflowImageArgs(**vars(settings.image), tags=tags),
     AirflowDatabase: lambda settings, tags: AirflowDatabaseArgs(**vars(settings.database), **STORES, tags=tags),
     EfsStorage: lambda settings, tags: EfsStorageArgs(**vars(settings.storage), **STORES, tags=tags),
+    LogArchive: lambda settings, tags: LogArchiveArgs(
+        retention_days=365, delete_with_stack=False, cluster_name="c", namespace="airflow", kms_key_arn="arn:key", tags=tags
+    ),
     ClusterAutoscaler: lambda settings, tags: ClusterAutoscalerArgs(
         **vars(settings.autoscaler), cluster_name="c", region=settings.region, tags=tags
     ),

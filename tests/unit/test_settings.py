@@ -278,6 +278,11 @@ RULES = {
     "a chart's version that is none": ({"autoscaler.chartVersion": "latest"}, "is no chart version (9.59.0)"),
     "a key of the future": ({"airflow.fernetKey.oldestAccepted": 2}, "must be 1 to 1; first raise airflow.fernetKey.generation"),
     "no key": ({"airflow.fernetKey.generation": 0}, "airflow.fernetKey.generation = 0: must be 1 to 1000"),
+    "an archive of a week": ({"airflow.logArchive.retentionDays": 7}, "must be 30 to 3650; 0 keeps everything"),
+    "a production archive that a destroy empties": (
+        {**PRODUCTION, "airflow.logArchive.enabled": True, "airflow.logArchive.deleteWithStack": True},
+        "environment prod keeps its logs when it is destroyed",
+    ),
     "the exporter's image at latest": ({"airflow.metrics.image": "prom/statsd-exporter"}, "pin a tag or a digest"),
     "the exporter's digest cut": ({"airflow.metrics.image": "prom/statsd-exporter@sha256:12"}, "is no digest"),
     "the exporter by tag in prod": (
