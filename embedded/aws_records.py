@@ -39,11 +39,7 @@ def backend(cloud: Cloud, service: str) -> Any:
     from moto.backends import get_backend
 
     per_region: Any = get_backend(service)[ACCOUNT_ID]
-<<<<<<< HEAD
-    return per_region["aws" if service in ("iam", "budgets") else cloud.region]
-=======
-    return per_region["aws" if service in ("iam", "s3") else cloud.region]
->>>>>>> b145218 (A copy of every task log in an encrypted bucket of the stack, with a reason for every right; why there is no PgBouncer, counted)
+    return per_region["aws" if service in ("budgets", "iam", "s3") else cloud.region]
 
 
 def now() -> datetime:
