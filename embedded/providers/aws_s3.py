@@ -42,7 +42,7 @@ def part(put: str, get: str, delete: Call | None, *, record: str = "@", **inputs
         id="{bucket}",
         read=Call(get, BUCKET),
         record=record,
-        update=Call(put, BUCKET),
+        update=lambda context: context.ask("s3", put, context.request(put)),  # S3 knows no part of a setting: it is put as a whole
         delete=delete,
         inputs={"bucket": fixed("Bucket", read=None, required=True), **inputs},
     )
@@ -55,6 +55,7 @@ S3: dict[str, Kind] = {
     "aws:s3/bucket:Bucket": Kind(
         service="s3",
         create=create_bucket,
+        validate="CreateBucket",
         id="{bucket}",
         read=Call("GetBucketLocation", BUCKET),
         more=((Call("GetBucketTagging", BUCKET), "TagSet", "Tags"),),

@@ -136,8 +136,8 @@ def test_what_aws_or_the_table_does_not_know_is_refused_by_name(token: str, inpu
 
 
 def test_unknown_types_functions_and_options_are_refused_by_name() -> None:
-    with pytest.raises(ProviderError, match="aws:s3/bucket:Bucket"):
-        checked("aws:s3/bucket:Bucket")
+    with pytest.raises(ProviderError, match="aws:sqs/queue:Queue"):
+        checked("aws:sqs/queue:Queue")
     with pytest.raises(ProviderError, match="getBucket"):
         AwsProvider(NOWHERE).invoke("aws:s3/getBucket:getBucket", {})
     with pytest.raises(CheckError, match="assumeRoles"):
