@@ -84,11 +84,11 @@ format: $(READY) ## put the code in shape
 unit: $(READY) ## fast tests: no root, no cloud
 	@$(BIN)/python -m pytest -q -n auto tests/unit
 engine: $(READY) ## the real Pulumi engine and Kubernetes API, simulated nodes
-	@$(BIN)/python -m pytest -q tests/engine
+	@$(BIN)/python -m pytest -q -p no:hypothesispytest tests/engine
 e2e: $(READY) ## the whole stack with real nodes, PostgreSQL, Airflow and a browser
-	@$(BIN)/python -m pytest -q tests/e2e
+	@$(BIN)/python -m pytest -q -p no:hypothesispytest tests/e2e
 bench-scale: $(READY) ## 1,000 Spot nodes, 5,000 tasks: where they land, what pinning costs the scheduler, half of the nodes lost
 	@$(BIN)/python -m bench.scale
 test: $(READY) ## every tier
 	@$(BIN)/python -m pytest -q -n auto tests/unit
-	@$(BIN)/python -m pytest -v --durations=15 tests/engine tests/e2e
+	@$(BIN)/python -m pytest -v -p no:hypothesispytest --durations=15 tests/engine tests/e2e

@@ -160,9 +160,12 @@ def _scheduler() -> dict[str, object]:
 
 def _workers() -> dict[str, object]:
     return {
-        # with the defaults an API server that restarts kills healthy tasks after 30 seconds; together these outlast a minute and
-        # stay below the 300 seconds after which the scheduler gives a silent task up
-        "max_failed_heartbeats": 10,
+        # a request that gets no answer is repeated after up to 15 seconds; with the default five attempts a task that starts or ends
+        # fails after about ten seconds, less than an API server takes to restart. Twelve outlast a minute, and two heartbeats that fail
+        # so stay below the 300 seconds after which the scheduler gives a silent task up
+        "execution_api_retries": 12,
+        "execution_api_retry_wait_max": 15,
+        "max_failed_heartbeats": 2,
         "min_heartbeat_interval": 10,
         "execution_api_timeout": 15,
         # within the grace period of a reclaimed pod

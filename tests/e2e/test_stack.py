@@ -201,6 +201,21 @@ def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(
         page.screenshot(path=screenshots / "4-log.png")
 
 
+def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, airflow: AirflowApi, deployment: Deployment) -> None:
+    """What follows, a second up and a refresh, shows that the stack is as it was before it slept."""
+    run_id, state = run_dag(airflow, "example_bash_operator")
+    assert state == "success"
+    answer = commands.operate("sleep")
+    assert answer.returncode == 0, answer.stdout
+    assert deployment.core_api().list_node().items == []
+    answer = commands.operate("wake")
+    assert answer.returncode == 0, answer.stdout
+    awake = AirflowApi(deployment)  # logs in
+    assert awake.run_state("example_bash_operator", run_id) == "success"
+    assert "Running command" in awake.log("example_bash_operator", run_id, "runme_0")
+    assert commands.operate("wake").returncode == 1, "it is not asleep"
+
+
 def test_a_second_up_changes_nothing(commands: Commands, deployment: Deployment) -> None:
     answer = commands.embedded("up")
     assert answer.returncode == 0
