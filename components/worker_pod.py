@@ -39,7 +39,8 @@ def on_demand_pod(worker: WorkerPod) -> dict[str, Any]:
     """Manifest of the pod template of tasks that must not be interrupted."""
     pod = worker_pod(worker)
     pod["metadata"]["labels"] |= PINNED_LABEL
-    pod["spec"]["affinity"] = _only(ON_DEMAND_LIFECYCLE)
+    # overflow nodes, where there are any, leave the core nodes to Airflow's own programs
+    pod["spec"]["affinity"] = _only(OVERFLOW_LIFECYCLE if worker.fallback == "on-demand" else ON_DEMAND_LIFECYCLE)
     return pod
 
 

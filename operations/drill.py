@@ -156,9 +156,9 @@ class _Drill:
         while True:
             try:
                 return act()
-            except (OperationError, requests.RequestException):
+            except (OperationError, requests.RequestException) as error:
                 if time.monotonic() > deadline:
-                    raise
+                    raise OperationError(f"Airflow has not answered for {seconds:.0f} s, last: {error}") from error
                 time.sleep(1)
 
     def _states(self) -> list[str]:

@@ -50,12 +50,13 @@ def test_a15_it_requires_a_spot_node() -> None:
     }
 
 
-def test_b15_a_pinned_task_requires_a_core_node_and_differs_in_nothing_else() -> None:
+@pytest.mark.parametrize(("fallback", "nodes"), [("none", "OnDemand"), ("on-demand", "OnDemandOverflow")])
+def test_b15_a_pinned_task_requires_an_on_demand_node_and_differs_in_nothing_else(fallback: str, nodes: str) -> None:
     plan = {"release": "airflow", "config_map": "c", "dags_claim": "d", "logs_claim": "l", "cpu": "1", "memory": "1Gi"}
-    worker = WorkerPod(**plan, grace_period_seconds=100)
+    worker = WorkerPod(**plan, grace_period_seconds=100, fallback=fallback)
     spot, pinned = worker_pod(worker), on_demand_pod(worker)
     [term] = pinned["spec"].pop("affinity")["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-    assert term == {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": ["OnDemand"]}]}
+    assert term == {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": [nodes]}]}
     assert pinned["metadata"]["labels"].pop("airflow-on-eks/capacity") == "on-demand"
     spot["spec"].pop("affinity")
     assert pinned == spot
