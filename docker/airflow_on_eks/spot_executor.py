@@ -26,7 +26,7 @@ SILENT_LOOKS = 5
 TIMEOUT_SECONDS = 5
 """The scheduler's loop waits for an answer."""
 
-BUILT_UPON = ("_change_state", "sync")
+BUILT_UPON = ("_change_state", "start", "sync")
 """What it overrides, as in Airflow 3.3 with provider cncf.kubernetes 10.25."""
 if missing := [name for name in BUILT_UPON if not hasattr(KubernetesExecutor, name)]:
     raise ImportError(f"this KubernetesExecutor has no {', '.join(missing)}: SpotKubernetesExecutor must be adapted to it")
@@ -42,6 +42,18 @@ class SpotKubernetesExecutor(KubernetesExecutor):
         self._looked = 0.0
         self._pods: dict[Any, str] = {}
         self._missing: dict[Any, int] = {}
+
+    def start(self) -> None:
+        """Note each pod as it is made: one that is deleted before the next look would never be missed."""
+        super().start()
+        make = self.kube_scheduler.run_pod_async
+
+        def make_and_note(pod: Any, **options: Any) -> Any:
+            made = make(pod, **options)
+            self._pods[annotations_to_key(pod.metadata.annotations)] = pod.metadata.name
+            return made
+
+        self.kube_scheduler.run_pod_async = make_and_note
 
     def sync(self) -> None:
         """Airflow's own work, and now and then a look at what it does not see."""
