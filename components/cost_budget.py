@@ -80,6 +80,6 @@ class CostBudget(pulumi.ComponentResource):
 
 def watched_cost(settings: Settings, tags: Mapping[str, str]) -> StackCost:
     """The price of all that is declared from here on, kept to the budget before and watched by AWS afterwards."""
-    cost = StackCost(settings.region, settings.budget.monthly_usd)
+    cost = StackCost(settings.region, settings.budget.monthly_usd, live=settings.prices == "live")
     CostBudget("airflow-budget", CostBudgetArgs(**vars(settings.budget), tags=tags))
     return cost

@@ -291,6 +291,8 @@ class Settings:
     """AWS account that the stack belongs into; None: whichever the credentials are of."""
     preflight: Literal["refuse", "warn", "skip"]
     """What an update does when the account lacks something."""
+    prices: Literal["dated", "live"]
+    """The project's table, or AWS's answers over it."""
     owner: str
     cost_center: str
     tags: Mapping[str, str]

@@ -20,6 +20,7 @@ from pulumi.runtime import register_stack_transformation
 from components import cost_report
 from components.cost_estimate import NO_BUDGET, CostEstimate, estimate, over_budget
 from components.cost_prices import dated_prices
+from components.live_prices import LivePrices
 from components.planned import UNKNOWN, PlannedResource
 from components.settings_parser import camel
 
@@ -39,8 +40,9 @@ class StackCost:
     table: pulumi.Output[dict[str, Any]]
     """The whole estimate as data (`cost_report.as_data`)."""
 
-    def __init__(self, region: str, monthly_usd: int) -> None:
+    def __init__(self, region: str, monthly_usd: int, *, live: bool = False) -> None:
         self._region = region
+        self._live = live
         self._monthly_usd = monthly_usd
         self._declared: list[PlannedResource] = []
         self._resources: list[pulumi.Resource] = []
@@ -63,7 +65,12 @@ class StackCost:
     @cached_property
     def _costs(self) -> CostEstimate:
         # asked for by tasks, which run when the program's last line has run: the event loop is not asked before
-        return estimate(self._declared, dated_prices(self._region))
+        prices = dated_prices(self._region)
+        if self._live:
+            prices, problems = LivePrices(self._region).over(prices, self._declared)
+            for problem in problems:
+                pulumi.log.info(f"price: {problem}")
+        return estimate(self._declared, prices)
 
     @cached_property
     def _too_dear(self) -> BudgetExceededError | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pulumi import automation as auto
 
-from components import cost_report
+from components import cost_report, live_prices
 from components.cost_prices import dated_prices
 from components.planned_values import readable_plan
 from embedded import cloud as clouds
@@ -27,7 +27,7 @@ from embedded.machine import Stopwatch, memory_bytes, require
 from embedded.plan import StackPlan
 from embedded.processes import running, stop
 from embedded.toolchain import ToolError
-from operations import cost_questions, live_prices, stack_file
+from operations import cost_questions, stack_file
 from operations.cost_questions import PricedStack
 from operations.stack_file import StackFileError
 from policies.check import render

@@ -14,7 +14,7 @@ from botocore.stub import ANY, Stubber
 
 from components.cost_live import product_queries
 from components.cost_prices import dated_prices
-from operations.live_prices import LivePrices, zones
+from components.live_prices import LivePrices, zones
 from tests.unit.cost_plan import PLAN, resource
 
 OREGON = dated_prices("us-west-2")
@@ -28,7 +28,7 @@ def session() -> boto3.Session:
 
 @pytest.fixture
 def asked(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LivePrices, Stubber, Stubber]]:
-    monkeypatch.setattr("operations.live_prices.AT_ONCE", 1)  # a stub answers in the order of its script
+    monkeypatch.setattr("components.live_prices.AT_ONCE", 1)  # a stub answers in the order of its script
     live = LivePrices("us-west-2", session)
     with Stubber(live._price_list) as price_list, Stubber(live._ec2) as ec2:
         yield live, price_list, ec2

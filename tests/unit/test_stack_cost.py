@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -50,8 +51,8 @@ def test_a21_the_days_totals_say_region_currency_and_age_of_the_prices(run_main:
     assert day["price_dates"] == ["2019-04-05", "2026-08-21"]
 
 
-def two_nodes(monthly_usd: int) -> Any:
-    StackCost("eu-west-2", monthly_usd)
+def two_nodes(monthly_usd: int, *, live: bool = False) -> Any:
+    StackCost("eu-west-2", monthly_usd, live=live)
     parent = pulumi.ComponentResource("airflow-on-eks:index:Nodes", "lab")
     role = aws.iam.Role("role", assume_role_policy="{}", opts=pulumi.ResourceOptions(parent=parent))
     aws.eks.NodeGroup(
@@ -102,3 +103,17 @@ def test_a_control_plane_made_by_another_package_is_counted() -> None:
     found = planned("eks:index:Cluster", "airflow", {}, "")
     assert [(one.type, one.name) for one in found][1:] == [("aws:eks/cluster:Cluster", "airflow-eksCluster")]
     assert stack_cost.MADE_ELSEWHERE.keys() == {"eks:index:Cluster"}
+
+
+def test_a21_live_prices_count_for_the_budget_and_what_aws_did_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def over(self: Any, prices: Any, plan: Any) -> Any:
+        dear = {key: replace(price, usd=price.usd * 10) for key, price in prices.on_demand.items()}
+        return replace(prices, on_demand=dear), ("Spot prices: AWS refused (UnauthorizedOperation)",)
+
+    told: list[str] = []
+    monkeypatch.setattr("components.live_prices.LivePrices.over", over)
+    monkeypatch.setattr(pulumi.log, "info", told.append)
+    with pytest.raises(BudgetExceededError, match=r"1,6\d\d\.\d\d USD a month"):
+        run_program(lambda: two_nodes(200, live=True), stack="dev", preview=False)
+    run_program(lambda: two_nodes(200), stack="dev", preview=False)
+    assert "price: Spot prices: AWS refused (UnauthorizedOperation)" in told
