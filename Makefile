@@ -22,7 +22,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.PHONY: sleep wake bench-scale promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example drill password env check format unit engine e2e test
+.PHONY: trials sleep wake bench-scale promote docs discard lint-dags help up preview cost report policy refresh down status nodes run-example drill password env check format unit engine e2e test
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -87,6 +87,8 @@ engine: $(READY) ## the real Pulumi engine and Kubernetes API, simulated nodes
 	@$(BIN)/python -m pytest -q -p no:hypothesispytest tests/engine
 e2e: $(READY) ## the whole stack with real nodes, PostgreSQL, Airflow and a browser
 	@$(BIN)/python -m pytest -q -p no:hypothesispytest tests/e2e
+trials: $(READY) ## drills and kills of every kind on the whole stack; half an hour, not part of 'make test'
+	@$(BIN)/python -m pytest -v -p no:hypothesispytest tests/e2e/trial_drills.py tests/e2e/trial_interruptions.py
 bench-scale: $(READY) ## 1,000 Spot nodes, 5,000 tasks: where they land, what pinning costs the scheduler, half of the nodes lost
 	@$(BIN)/python -m bench.scale
 test: $(READY) ## every tier

@@ -55,14 +55,13 @@ S3: dict[str, Kind] = {
     "aws:s3/bucket:Bucket": Kind(
         service="s3",
         create=create_bucket,
-        validate="CreateBucket",
         id="{bucket}",
         read=Call("GetBucketLocation", BUCKET),
         more=((Call("GetBucketTagging", BUCKET), "TagSet", "Tags"),),
         delete=delete_bucket,
         name="bucket",
         name_form=bucket_name,
-        inputs={"bucket": fixed("Bucket", read=None), "forceDestroy": local()},
+        inputs={"bucket": Input(on_change="replace"), "forceDestroy": local()},
         outputs={
             "arn": "=arn:aws:s3:::{id}",
             "bucketDomainName": "={id}.s3.amazonaws.com",
