@@ -101,6 +101,15 @@ def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) 
     return group
 
 
+def told(group: aws.eks.NodeGroup) -> dict[str, pulumi.Output[str]]:
+    """What a component of one group tells of it: `node_group_name`, `node_role_arn`, and `autoscaling_group_name`, which EKS chose."""
+    return {
+        "node_group_name": group.node_group_name,
+        "node_role_arn": group.node_role_arn,
+        "autoscaling_group_name": autoscaling_group_name(group),
+    }
+
+
 def autoscaling_group_name(group: aws.eks.NodeGroup) -> pulumi.Output[str]:
     """The Auto Scaling group that EKS made for a node group, and keeps for as long as that lives."""
     return group.resources.apply(lambda made: made[0].autoscaling_groups[0].name)

@@ -14,7 +14,7 @@ import pulumi
 
 from components import spot_pools
 from components.cost_tags import component_tags
-from components.node_group import NodeGroupSpec, NodeWiring, autoscaling_group_name, managed_node_group
+from components.node_group import NodeGroupSpec, NodeWiring, managed_node_group, told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +63,8 @@ class OverflowNodeGroup(pulumi.ComponentResource):
             taint_effect=spot_pools.hard_effect(args.taint_effect),
             tags=component_tags(args.tags, "workers", capacity="on-demand", Name=name),
         )
-        group = managed_node_group(name, spec, self)
-        self.node_group_name = group.node_group_name
-        self.node_role_arn = group.node_role_arn
-        self.autoscaling_group_name = autoscaling_group_name(group)
-        self.register_outputs(
-            {
-                "node_group_name": self.node_group_name,
-                "node_role_arn": self.node_role_arn,
-                "autoscaling_group_name": self.autoscaling_group_name,
-            }
-        )
+        outputs = told(managed_node_group(name, spec, self))
+        self.node_group_name = outputs["node_group_name"]
+        self.node_role_arn = outputs["node_role_arn"]
+        self.autoscaling_group_name = outputs["autoscaling_group_name"]
+        self.register_outputs(outputs)

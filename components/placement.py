@@ -7,7 +7,7 @@ possible groups is filled first, and so whether overflow nodes come last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,19 +49,16 @@ class Proof:
     """What could not be judged, and why."""
 
 
-def prove(
-    plan: Sequence[PlannedResource], machines: Mapping[str, Machine], *, fallback: Fallback = "none", more_pods: Iterable[Pod] = ()
-) -> Proof:
+def prove(plan: Sequence[PlannedResource], machines: Mapping[str, Machine], *, fallback: Fallback = "none") -> Proof:
     """Compare every pod of a plan with every node group of it.
 
     Args:
         plan: the planned resources.
         machines: instance type to what it has; a type that is missing is not checked for size.
         fallback: whether workers may overflow to On-Demand groups that carry the workers' taint.
-        more_pods: pods that the plan does not show, such as a worker template whose text is not known before deployment.
     """
     plan = readable_plan(plan)
-    pods = [*planned_pods(plan), *more_pods]
+    pods = planned_pods(plan)
     groups = planned_groups(plan)
     placements = [Placement(pod=pod, group=group, obstacles=tuple(obstacles(pod, group, machines))) for pod in pods for group in groups]
     problems = [f"{pod.name}: {flaw}" for pod in pods if (flaw := affinity_flaw(pod.spec))]

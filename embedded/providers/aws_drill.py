@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from embedded.providers.aws_table import ACCOUNT_ARN, Call, Context, Input, Kind, Values, changeable, fixed, simple_tags
+from embedded.providers.aws_table import ACCOUNT_ARN, Call, Input, Kind, Values, changeable, fixed, put_again, simple_tags
 
 ALARM = {"AlarmNames": ["{id}"]}
 TEMPLATE = {"id": "{id}"}
@@ -62,11 +62,6 @@ def _by_name(convert: Callable[[Values], Values], back: Callable[[Values], Value
     return changeable(to_aws=to_aws, to_pulumi=to_pulumi, **more)
 
 
-def put_alarm(context: Context) -> None:
-    """An alarm is put anew as a whole."""
-    context.ask("cloudwatch", "PutMetricAlarm", {key: value for key, value in context.request("PutMetricAlarm").items() if key != "Tags"})
-
-
 DRILL: dict[str, Kind] = {
     "aws:fis/experimentTemplate:ExperimentTemplate": Kind(
         service="fis",
@@ -100,7 +95,7 @@ DRILL: dict[str, Kind] = {
         read=Call("DescribeAlarms", ALARM),
         record="MetricAlarms[0]",
         more=((Call("ListTagsForResource", {"ResourceARN": "{record.AlarmArn}"}), "Tags", "Tags"),),
-        update=put_alarm,
+        update=put_again("PutMetricAlarm"),
         delete=Call("DeleteAlarms", ALARM),
         name="name",
         inputs={"name": fixed("AlarmName")}

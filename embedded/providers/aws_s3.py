@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from embedded.providers.aws_identity import as_text
-from embedded.providers.aws_table import Call, Context, Input, Kind, Tags, Values, changeable, fixed, local
+from embedded.providers.aws_table import Call, Context, Input, Kind, Tags, Values, changeable, fixed, local, put_again
 
 BUCKET = {"Bucket": "{id}"}
 
@@ -42,7 +42,7 @@ def part(put: str, get: str, delete: Call | None, *, record: str = "@", **inputs
         id="{bucket}",
         read=Call(get, BUCKET),
         record=record,
-        update=lambda context: context.ask("s3", put, context.request(put)),  # S3 knows no part of a setting: it is put as a whole
+        update=put_again(put),
         delete=delete,
         inputs={"bucket": fixed("Bucket", read=None, required=True), **inputs},
     )

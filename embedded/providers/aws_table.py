@@ -265,6 +265,17 @@ def simple_tags(
     return Tags(param=name, read=read, add=Call(add, target | {name: "{tags}"}), remove=Call(remove, target | {keys: "{keys}"}), **more)
 
 
+def put_again(operation: str) -> Callable[[Context], Any]:
+    """An update of what AWS takes only as a whole; tags have calls of their own."""
+
+    def put(context: Context) -> Any:
+        tags = context.kind.tags
+        params = {key: value for key, value in context.request(operation).items() if not tags or key != tags.param}
+        return context.ask(context.kind.service, operation, params)
+
+    return put
+
+
 def ignore_missing(act: Callable[[], Any]) -> None:
     """Run a deletion; what is gone already is fine."""
     try:

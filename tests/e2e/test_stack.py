@@ -79,13 +79,17 @@ def test_logs_are_readable_after_the_worker_pod_is_gone(airflow: AirflowApi, dep
     run_id, state = run_dag(airflow, "example_bash_operator")
     assert state == "success"
     task = next(task for task in airflow.task_instances("example_bash_operator", run_id) if task["task_id"] == "runme_0")
+    _wait_until_pods_are_gone(deployment, run_id)
+    log = airflow.log("example_bash_operator", run_id, "runme_0", task["try_number"])
+    assert "Running command" in log or "echo" in log, log
+
+
+def _wait_until_pods_are_gone(deployment: Deployment, run_id: str) -> None:
     deadline = time.monotonic() + 60
     api = deployment.core_api()
     while _worker_pods(api, deployment.namespace, run_id):
         assert time.monotonic() < deadline, "Airflow deletes finished worker pods"
         time.sleep(1)
-    log = airflow.log("example_bash_operator", run_id, "runme_0", task["try_number"])
-    assert "Running command" in log or "echo" in log, log
 
 
 def _worker_pods(api: client.CoreV1Api, namespace: str, run_id: str) -> list[str]:
@@ -207,9 +211,7 @@ def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, air
     """What follows, a second up and a refresh, shows that the stack is as it was before it slept."""
     run_id, state = run_dag(airflow, "example_bash_operator")
     assert state == "success"
-    deadline = time.monotonic() + 90
-    while _worker_pods(deployment.core_api(), deployment.namespace, run_id) and time.monotonic() < deadline:
-        time.sleep(1)  # a pod outlives its task by some seconds
+    _wait_until_pods_are_gone(deployment, run_id)  # they outlive their tasks by some seconds
     answer = commands.operate("sleep")
     assert answer.returncode == 0, answer.stdout
     assert deployment.core_api().list_node().items == []

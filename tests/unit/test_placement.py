@@ -16,6 +16,7 @@ from components.placement import Proof, obstacles, prove, table
 from components.placement_affinity import affinity_flaw
 from components.placement_plan import Machine, NodeGroup, Pod, Taint, allocatable, planned_groups, planned_pods, quantity, requests
 from components.planned import UNKNOWN, PlannedResource
+from components.worker_pod import PINNED_LABEL
 
 M5 = Machine(vcpus=2, memory_mib=8192, max_pods=29)
 MACHINES = {"m5.large": M5, "m5a.large": M5, "t3.small": Machine(vcpus=2, memory_mib=2048, max_pods=11)}
@@ -91,8 +92,9 @@ def core(spec: dict[str, Any], *, name: str = "airflow-scheduler", replicas: int
     return PlannedResource(type="kubernetes:apps/v1:Deployment", name=name, inputs=inputs)
 
 
-def worker(spec: dict[str, Any]) -> PlannedResource:
-    text = yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [container()], **spec}})
+def worker(spec: dict[str, Any], **labels: str) -> PlannedResource:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": labels}, "spec": {"containers": [container()], **spec}}
+    text = yaml.safe_dump(pod)
     return PlannedResource(
         type="kubernetes:core/v1:ConfigMap", name="template", inputs={"data": {"pod.yaml": text, "note": "kind: Pod, no: [yaml"}}
     )
@@ -446,8 +448,7 @@ def test_a_worker_template_that_is_not_known_yet_is_said_and_can_be_given():
     unknown = PlannedResource(type="kubernetes:core/v1:ConfigMap", name="template", inputs={"data": {"pod.yaml": UNKNOWN}})
     result = proof(CORE_GROUP, SPOT_GROUP, core(ON_DEMAND), unknown)
     assert "no worker pod template" in result.undecided[0]
-    given = Pod(name="worker", spec={"containers": [container()], **LAB_TASK}, worker=True)
-    assert len(proof(CORE_GROUP, SPOT_GROUP, core(ON_DEMAND), unknown, more_pods=[given]).problems) == 2
+    assert len(proof(CORE_GROUP, SPOT_GROUP, core(ON_DEMAND), worker(LAB_TASK)).problems) == 2
 
 
 def test_values_as_the_engine_writes_them_are_read():
@@ -479,7 +480,6 @@ def test_b15_a_pinned_worker_belongs_on_on_demand_nodes_and_nowhere_else() -> No
         (TASK, ["fits no On-Demand node group", "could land on Spot"]),
         (anywhere, ["could land on Spot"]),
     ):
-        pod = Pod(name="worker pod (on_demand.yaml)", spec=spec, worker=True, pinned=True)
-        problems = prove([CORE_GROUP, SPOT_GROUP], {}, more_pods=[pod]).problems
+        problems = prove([CORE_GROUP, SPOT_GROUP, worker(spec, **PINNED_LABEL)], {}).problems
         assert len(problems) == len(words), problems
         assert all(word in problem for word, problem in zip(words, problems, strict=True)), problems
