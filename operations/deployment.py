@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import kubernetes
@@ -35,11 +36,16 @@ class Deployment:
 
     def core_api(self) -> kubernetes.client.CoreV1Api:
         """Kubernetes core API of the stack's cluster."""
-        return kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config_dict(self.kubeconfig))
+        return kubernetes.client.CoreV1Api(self._client)
 
     def apps_api(self) -> kubernetes.client.AppsV1Api:
         """The part of it that knows Deployments."""
-        return kubernetes.client.AppsV1Api(kubernetes.config.new_client_from_config_dict(self.kubeconfig))
+        return kubernetes.client.AppsV1Api(self._client)
+
+    @cached_property
+    def _client(self) -> Any:
+        # one for all: each asks AWS for a token of its own, which it renews by itself, and keeps its connections open
+        return kubernetes.config.new_client_from_config_dict(self.kubeconfig)
 
 
 def from_outputs(stack: str, outputs: dict[str, Any]) -> Deployment:

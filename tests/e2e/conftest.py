@@ -80,11 +80,13 @@ def cloud(first_up: subprocess.CompletedProcess[str]) -> Cloud:
 
 
 @pytest.fixture(scope="session")
-def deployment(cloud: Cloud) -> Deployment:
+def deployment(cloud: Cloud) -> Iterator[Deployment]:
     from embedded.engine import engine_environment
 
     os.environ.update(engine_environment(cloud) | {"AIRFLOW_ON_EKS_WORKSPACE": str(cloud.path("pulumi", "workspace"))})
-    return find(STACK)
+    found = find(STACK)
+    yield found
+    found.core_api().api_client.rest_client.pool_manager.clear()
 
 
 @pytest.fixture(scope="session")

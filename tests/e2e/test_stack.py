@@ -14,6 +14,8 @@ from pathlib import Path
 
 from kubernetes import client
 
+from components.airflow_config import POD_TEMPLATE_FILE
+from components.airflow_pods import POD_TEMPLATE_MAP
 from embedded.cloud import Cloud
 from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
@@ -165,11 +167,7 @@ def test_a15_100_worker_pods_are_all_bound_to_spot_nodes_while_no_core_pod_is(de
 def _worker_template(api: client.CoreV1Api, namespace: str) -> dict[str, object]:
     import yaml
 
-    for configmap in api.list_namespaced_config_map(namespace).items:
-        for text in (configmap.data or {}).values():
-            if "kind: Pod" in text:
-                return yaml.safe_load(text)
-    raise AssertionError("no ConfigMap holds a worker pod template")
+    return yaml.safe_load(api.read_namespaced_config_map(POD_TEMPLATE_MAP, namespace).data[POD_TEMPLATE_FILE])
 
 
 def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(
