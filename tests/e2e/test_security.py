@@ -58,7 +58,7 @@ def test_every_session_with_the_database_is_encrypted_and_verified_by_both_drive
     api = deployment.core_api()
     scheduler = _pods(api, deployment)["scheduler"]
     command = ["python", "-W", "ignore", "-c", SESSIONS]
-    answer = stream(
+    asked = stream(
         api.connect_get_namespaced_pod_exec,
         scheduler,
         deployment.namespace,
@@ -67,7 +67,11 @@ def test_every_session_with_the_database_is_encrypted_and_verified_by_both_drive
         stderr=True,
         stdin=False,
         tty=False,
+        _preload_content=False,  # or the client leaves its connection open
     )
+    asked.run_forever(timeout=60)
+    answer = asked.read_all()
+    asked.close()
     found = json.loads(next(line for line in reversed(answer.splitlines()) if line.startswith("{")).replace("'", '"'))
     assert found["psycopg2"][0], found
     assert found["asyncpg"][0], found
