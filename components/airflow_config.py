@@ -127,6 +127,8 @@ def _kubernetes_executor(options: AirflowOptions) -> dict[str, object]:
         "pod_creation_max_concurrency": 8,
         # a pod lost before its task began is started again without costing a try
         "pod_launch_failure_retries": 5,
+        # a container that was killed while Airflow started in it counts as well: by default a reason of "Error" takes a try
+        "pod_launch_failure_excluded_container_reasons": "",
         "delete_worker_pods": True,
         "delete_worker_pods_on_failure": True,  # the log outlives the pod on the file system
     }

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import time
+from http import HTTPStatus
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.executors.kubernetes_executor import KubernetesExecutor
-from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_types import FailureDetails, KubernetesResults
+from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_types import ADOPTED, FailureDetails, KubernetesResults
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import annotations_to_key
 from airflow.utils.session import NEW_SESSION, provide_session
 from airflow.utils.state import TaskInstanceState
+from kubernetes.client.rest import ApiException
 
 from airflow_on_eks.node_silence import LOST, NodeSilence
 
@@ -26,7 +28,7 @@ SILENT_LOOKS = 5
 TIMEOUT_SECONDS = 5
 """The scheduler's loop waits for an answer."""
 
-BUILT_UPON = ("_change_state", "start", "sync")
+BUILT_UPON = ("_change_state", "sync")
 """What it overrides, as in Airflow 3.3 with provider cncf.kubernetes 10.25."""
 if missing := [name for name in BUILT_UPON if not hasattr(KubernetesExecutor, name)]:
     raise ImportError(f"this KubernetesExecutor has no {', '.join(missing)}: SpotKubernetesExecutor must be adapted to it")
@@ -42,18 +44,6 @@ class SpotKubernetesExecutor(KubernetesExecutor):
         self._looked = 0.0
         self._pods: dict[Any, str] = {}
         self._missing: dict[Any, int] = {}
-
-    def start(self) -> None:
-        """Note each pod as it is made: one that is deleted before the next look would never be missed."""
-        super().start()
-        make = self.kube_scheduler.run_pod_async
-
-        def make_and_note(pod: Any, **options: Any) -> Any:
-            made = make(pod, **options)
-            self._pods[annotations_to_key(pod.metadata.annotations)] = pod.metadata.name
-            return made
-
-        self.kube_scheduler.run_pod_async = make_and_note
 
     def sync(self) -> None:
         """Airflow's own work, and now and then a look at what it does not see."""
@@ -95,8 +85,9 @@ class SpotKubernetesExecutor(KubernetesExecutor):
                 del self._pods[key], self._missing[key]
                 self._failed(key, name, "PodDeleted", "the pod is gone, and no event has told its end")
 
-    def _pods_path(self) -> str:
-        return f"/api/v1/namespaces/{self.kube_config.kube_namespace}/pods?labelSelector=airflow-worker%3D{self.scheduler_job_id}"
+    def _pods_path(self, name: str = "") -> str:
+        pods = f"/api/v1/namespaces/{self.kube_config.kube_namespace}/pods"
+        return f"{pods}/{name}" if name else f"{pods}?labelSelector=airflow-worker%3D{self.scheduler_job_id}"
 
     def _renewals(self) -> dict[str, str]:
         return {lease["metadata"]["name"]: lease["spec"].get("renewTime", "") for lease in self._get(LEASES)["items"]}
@@ -114,11 +105,10 @@ class SpotKubernetesExecutor(KubernetesExecutor):
         return json.loads(answer.data)
 
     def _delete(self, name: str) -> None:
-        path = f"/api/v1/namespaces/{self.kube_config.kube_namespace}/pods/{name}"
         try:
             # no grace: nobody is left to end it
             self.kube_client.api_client.call_api(
-                path,
+                self._pods_path(name),
                 "DELETE",
                 body={"gracePeriodSeconds": 0},
                 auth_settings=["BearerToken"],
@@ -134,11 +124,25 @@ class SpotKubernetesExecutor(KubernetesExecutor):
         self.result_queue.put(KubernetesResults(key, TaskInstanceState.FAILED, pod, self.kube_config.kube_namespace, "0", details))
 
     def _change_state(self, results: KubernetesResults, **kwargs: Any) -> None:
+        details: FailureDetails | None = None
         if results.state is None and self._left_running(results):
             # the supervisor ended in peace, but leaves a retry it never asked for to the scheduler
-            details: FailureDetails = {"pod_status": "Succeeded", "pod_reason": "TaskKilled"}
+            details = {"pod_status": "Succeeded", "pod_reason": "TaskKilled"}
+        elif results.state == ADOPTED and not self._is_there(results.pod_name):
+            # a pod deleted without grace leaves the watch as one does that another scheduler takes over: with no word of a deletion
+            details = {"pod_status": "Failed", "pod_reason": "PodDeleted"}
+        if details:
             results = results._replace(state=TaskInstanceState.FAILED, failure_details=details)
         super()._change_state(results, **kwargs)
+
+    def _is_there(self, pod: str) -> bool:
+        try:
+            self._get(self._pods_path(pod))
+        except ApiException as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise  # Airflow comes back to it
+            return False
+        return True
 
     @provide_session
     def _left_running(self, results: KubernetesResults, *, session: Any = NEW_SESSION) -> bool:

@@ -103,14 +103,16 @@ def power_cut(both_executors: None, airflow: AirflowApi, cloud: Cloud, deploymen
     airflow.wait_for_dag("airflows_own_executor", 240)
     airflow.wait_for_dag("proof_of_work")
     plain_run = airflow.trigger("airflows_own_executor")
-    run = airflow.trigger("proof_of_work", {"tasks": 6, "seconds": 60, "folder": f"cut-{time.time_ns()}"})
+    folder = f"cut-{time.time_ns()}"
+    proofs = efs_folder(cloud, "logs") / "proofs" / folder
+    run = airflow.trigger("proof_of_work", {"tasks": 6, "seconds": 60, "folder": folder})
     deadline = time.monotonic() + 420
     while time.monotonic() < deadline:
         time.sleep(1)
         [plain] = airflow.task_instances("airflows_own_executor", plain_run)
         tasks = _mapped(airflow, run)
-        if plain["state"] == "running" and [task["state"] for task in tasks] == ["running"] * 6:
-            break
+        if plain["state"] == "running" and len(list(proofs.glob("begun-*"))) == 6:
+            break  # not merely "running": that is so before a task's first line
     places = {pod.metadata.name: pod.spec.node_name for pod in deployment.core_api().list_namespaced_pod(deployment.namespace).items}
     node = places[plain["hostname"]]
     victims = [task["map_index"] for task in tasks if places[task["hostname"]] == node]
