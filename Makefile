@@ -92,5 +92,7 @@ trials: $(READY) ## drills and kills of every kind on the whole stack; half an h
 bench-scale: $(READY) ## 1,000 Spot nodes, 5,000 tasks: where they land, what pinning costs the scheduler, half of the nodes lost
 	@$(BIN)/python -m bench.scale
 test: $(READY) ## every tier
+	@echo "== programs of the embedded cloud (built once; ten minutes)"
+	@$(BIN)/python -m embedded.toolchain
 	@$(BIN)/python -m pytest -q -n auto tests/unit
 	@$(BIN)/python -m pytest -v -p no:hypothesispytest --durations=15 tests/engine tests/e2e

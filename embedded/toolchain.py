@@ -228,7 +228,7 @@ def debian_tools() -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
         subprocess.run(["apt-get", "update"], env=environment, stdout=out, stderr=out, check=False)
-        command = ["apt-get", "install", "-y", "--no-install-recommends", *sorted(missing)]
+        command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *sorted(missing)]
         if subprocess.run(command, env=environment, stdout=out, stderr=out, check=False).returncode:
             raise ToolError(f"apt-get could not install {', '.join(sorted(missing))}; read {log}")
 

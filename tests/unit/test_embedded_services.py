@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from embedded import cloud as clouds
-from embedded import database, engine, image_base, image_build, network, pki, public_images, registry
+from embedded import database, engine, image_base, image_build, network, pki, public_images, registry, toolchain
 from embedded.cloud import Cloud, CloudError
 from embedded.database_rules import host_rules, scram_verifier, server_settings
 
@@ -105,6 +105,7 @@ def test_a_build_borrows_the_machines_pip_settings(tmp_path: Path, monkeypatch: 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    toolchain.debian_tools()
     made = clouds.create(tmp_path_factory.mktemp("cloud") / "state")
     network.ensure_bridge(made)
     yield made
