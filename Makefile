@@ -77,8 +77,9 @@ check: $(READY) ## formatting, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-docs: $(READY) ## rewrite the settings table of the README
+docs: $(READY) ## rewrite the settings table of the README and the schema of plugin/
 	@$(BIN)/python -m operations.settings_table
+	@$(BIN)/python -m plugin.packaged > plugin/schema.json.new && mv plugin/schema.json.new plugin/schema.json
 format: $(READY) ## put the code in shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 unit: $(READY) ## fast tests: no root, no cloud

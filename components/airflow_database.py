@@ -34,17 +34,26 @@ PARAMETERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseConnection:
-    """All that a client needs to reach one database."""
+    """How user `airflow` reaches database `airflow` of a server that speaks TLS on port 5432."""
 
     host: pulumi.Input[str]
-    port: int
-    database: str
-    username: str
+    """As the server's certificate names it."""
     password: pulumi.Input[str]
-    sync_uri: pulumi.Input[str]
-    """For psycopg2, which plain `postgresql://` no longer means since SQLAlchemy 2.1."""
-    async_uri: pulumi.Input[str]
-    """For asyncpg, which knows libpq's words in a `dsn` only: Airflow would else derive this one wrongly from the other."""
+
+    @property
+    def sync_uri(self) -> pulumi.Output[str]:
+        """For psycopg2, which plain `postgresql://` no longer means since SQLAlchemy 2.1."""
+        return self._uri("psycopg2", TLS)
+
+    @property
+    def async_uri(self) -> pulumi.Output[str]:
+        """For asyncpg, which knows libpq's words in a `dsn` only: Airflow would else derive this one wrongly from the other."""
+        return self._uri("asyncpg", f"dsn={quote(f'postgresql://?{TLS}', safe='')}")
+
+    def _uri(self, driver: str, query: str) -> pulumi.Output[str]:
+        account = pulumi.Output.secret(self.password).apply(lambda text: f"{USERNAME}:{quote(text, safe='')}")
+        uri = pulumi.Output.concat(f"postgresql+{driver}://", account, "@", self.host, f":{PORT}/{DATABASE}?{query}")
+        return pulumi.Output.secret(uri)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,23 +187,6 @@ class AirflowDatabase(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*logs, attached])),
         )
 
-        self.connection = connection(instance.address, password.result)
+        self.connection = DatabaseConnection(host=instance.address, password=pulumi.Output.secret(password.result))
         self.security_group_id = group.id
         self.register_outputs({"connection": vars(self.connection), "security_group_id": self.security_group_id})
-
-
-def connection(host: pulumi.Input[str], password: pulumi.Input[str]) -> DatabaseConnection:
-    """How Airflow connects to database `airflow` of a server as user `airflow`; the host as the server's certificate names it."""
-    account = pulumi.Output.secret(password).apply(lambda text: f"{USERNAME}:{quote(text, safe='')}")
-    place = pulumi.Output.concat(account, "@", host, f":{PORT}/{DATABASE}")
-    return DatabaseConnection(
-        host=host,
-        port=PORT,
-        database=DATABASE,
-        username=USERNAME,
-        password=pulumi.Output.secret(password),
-        sync_uri=pulumi.Output.secret(pulumi.Output.concat("postgresql+psycopg2://", place, f"?{TLS}")),
-        async_uri=pulumi.Output.secret(
-            pulumi.Output.concat("postgresql+asyncpg://", place, f"?dsn={quote(f'postgresql://?{TLS}', safe='')}")
-        ),
-    )

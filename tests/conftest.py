@@ -7,11 +7,13 @@ default tags. The engine tier proves those.
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import json
 import re
 import runpy
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pulumi
 import pytest
 import yaml
 from google.protobuf import json_format, struct_pb2
+from pulumi.provider.experimental.util import camel_case
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
 
@@ -238,8 +241,7 @@ def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict
     The engine merges defaults into the sections of the stack file, where it turns texts that look like numbers or truths into such, and
     hands objects over as JSON.
     """
-    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
-    given = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    declared, given = _shipped("Pulumi.yaml"), _shipped(f"Pulumi.{stack}.yaml")
     values: dict[str, Any] = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in given.items()}
     values["preflight"] = "skip"  # mocks have no AWS to ask
     for dotted, value in (changes or {}).items():
@@ -252,6 +254,15 @@ def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict
     return {
         key if ":" in key else f"{NAMESPACE}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
     }
+
+
+def _shipped(file: str) -> dict[str, Any]:
+    return copy.deepcopy(_parsed(file))  # who asks may change it
+
+
+@functools.cache
+def _parsed(file: str) -> dict[str, Any]:
+    return yaml.safe_load((PROJECT / file).read_text())["config"]
 
 
 def _put(values: dict[str, Any], dotted: str, value: Any, *, over: bool) -> None:
@@ -367,6 +378,16 @@ def run_main(preview: bool) -> Callable[..., Engine]:
 
 
 _runs: dict[tuple[str, bool, str], Engine] = {}
+
+
+def foreign(value: Any) -> Any:
+    """A component's arguments as programs in other languages give them: names in camel case, no None, every number a float."""
+    if is_dataclass(value):
+        given = {camel_case(field.name): foreign(getattr(value, field.name)) for field in fields(value)}
+        return {name: item for name, item in given.items() if item is not None}
+    if isinstance(value, (tuple, list)):
+        return [foreign(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pulumi_kubernetes as k8s
 
 sys.path.append(str(Path(__file__).parents[2]))  # where components/ is; in a project of your own, a copy or a submodule
 
-from components.airflow_database import connection
+from components.airflow_database import DatabaseConnection
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import SharedVolumes
 from components.settings import CleanupSettings, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
@@ -22,7 +22,7 @@ airflow = AirflowRelease(
     "airflow",
     AirflowReleaseArgs(
         image=config.require("image"),
-        database=connection(config.require("databaseHost"), config.require_secret("databasePassword")),
+        database=DatabaseConnection(host=config.require("databaseHost"), password=config.require_secret("databasePassword")),
         volumes=SharedVolumes(
             storage_class=config.get("storageClass") or "airflow-sc",
             dags=config.get("dagsVolume") or "airflow-dags",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+import pulumi
 import pytest
 
-from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
-from tests.conftest import PROJECT, Engine, built_once, secrets_of
+from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs, DatabaseConnection
+from tests.conftest import PROJECT, Engine, built_once, run_program, secrets_of
 
 Build = Callable[[Callable[[], Any]], Engine]
 INSTANCE = ("aws:rds/instance:Instance", "metadata-instance")
@@ -138,17 +139,26 @@ def test_protection_and_standby_are_settings(build: Build, tags: dict[str, str])
     assert (inputs["deletionProtection"], inputs["multiAz"], inputs["backupRetentionPeriod"]) == (True, True, 14)
 
 
-def test_both_uris_verify_the_servers_certificate_in_their_drivers_own_words(build: Build, preview: bool, tags: dict[str, str]) -> None:
-    outputs = build(database(tags)).registered_outputs("metadata")["connection"]
-    if preview:
-        return
+def test_the_database_says_where_it_is_and_keeps_its_password(build: Build, preview: bool, tags: dict[str, str]) -> None:
+    told = build(database(tags)).registered_outputs("metadata")["connection"]
+    assert preview or told["host"] == "airflow-postgres.c0.us-west-2.rds.amazonaws.com"
+    assert preview or list(secrets_of(told["password"])) == [PASSWORD]
+
+
+def test_both_uris_verify_the_servers_certificate_in_their_drivers_own_words(preview: bool) -> None:
+    def program() -> None:
+        connection = DatabaseConnection(host="db.example.com", password="p@ss/word")
+        pulumi.export("sync", connection.sync_uri)
+        pulumi.export("async", connection.async_uri)
+
+    engine = run_program(program, stack="dev", preview=preview)
     bundle = "/opt/airflow/database-ca.pem"
-    place = f"airflow:{PASSWORD}@airflow-postgres.c0.us-west-2.rds.amazonaws.com:5432/airflow"
-    assert list(secrets_of(outputs["sync_uri"])) == [f"postgresql+psycopg2://{place}?sslmode=verify-full&sslrootcert={bundle}"]
-    [asynchronous] = secrets_of(outputs["async_uri"])
-    before, _, query = asynchronous.partition("?")
+    place = "airflow:p%40ss%2Fword@db.example.com:5432/airflow"
+    assert engine.exports["sync"] == f"postgresql+psycopg2://{place}?sslmode=verify-full&sslrootcert={bundle}"
+    before, _, query = engine.exports["async"].partition("?")
     assert before == f"postgresql+asyncpg://{place}"
     assert parse_qs(query) == {"dsn": [f"postgresql://?sslmode=verify-full&sslrootcert={bundle}"]}
+    assert engine.secret_exports == {"sync", "async"}
     assert f" {bundle}\n" in (PROJECT / "docker" / "Dockerfile").read_text(), "the image has it"
 
 

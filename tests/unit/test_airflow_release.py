@@ -33,15 +33,7 @@ CLUSTER_WIDE = {
 @built_once
 def release(tags: Mapping[str, str], **changes: Any) -> Callable[[], AirflowRelease]:
     def make() -> AirflowRelease:
-        connection = DatabaseConnection(
-            host="db.example.com",
-            port=5432,
-            database="airflow",
-            username="airflow",
-            password=pulumi.Output.secret("database-password"),
-            sync_uri=pulumi.Output.secret("postgresql+psycopg2://airflow:database-password@db.example.com:5432/airflow?sslmode=require"),
-            async_uri=pulumi.Output.secret("postgresql+asyncpg://airflow:database-password@db.example.com:5432/airflow?ssl=require"),
-        )
+        connection = DatabaseConnection(host="db.example.com", password=pulumi.Output.secret("database-password"))
         plan = {
             "image": IMAGE,
             "database": connection,

@@ -37,15 +37,7 @@ NAME = "probe"
 IDS = NetworkIds(vpc_id="vpc-1", private=("subnet-1", "subnet-2"), public=("subnet-3", "subnet-4"), nodes=("subnet-1", "subnet-2"))
 WIRING = NodeWiring(cluster_name="c", kubernetes_version="1.35", subnet_ids=["subnet-1"], security_group_ids=("sg-1",))
 STORES = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-1", "subnet-2"], "client_security_group_id": "sg-nodes"}
-CONNECTION = DatabaseConnection(
-    host="db",
-    port=5432,
-    database="airflow",
-    username="airflow",
-    password="p",
-    sync_uri="postgresql+psycopg2://x",
-    async_uri="postgresql+asyncpg://x",
-)
+CONNECTION = DatabaseConnection(host="db", password="p")
 
 ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]], Any]] = {
     CostBudget: lambda settings, tags: CostBudgetArgs(monthly_usd=500, email="team@example.com", activate_cost_tags=False, tags=tags),
