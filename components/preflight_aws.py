@@ -163,6 +163,11 @@ def _kubernetes(clients: Clients, wanted: Wanted) -> str:
     return next((item["versionStatus"] for item in found if item["clusterVersion"] == wanted.kubernetes_version), "")
 
 
+def _running_kubernetes(clients: Clients, wanted: Wanted) -> str:
+    found = _exists(clients["eks"].describe_cluster, name=wanted.cluster)
+    return str(found["cluster"]["version"]) if found and _ours(wanted, found["cluster"].get("tags")) else ""
+
+
 def _add_ons(clients: Clients, wanted: Wanted) -> frozenset[str]:
     found = _pages(clients["eks"], "describe_addon_versions", "addons", kubernetesVersion=wanted.kubernetes_version)
     return frozenset(item["addonName"] for item in found if item["addonVersions"])
@@ -250,6 +255,7 @@ QUESTIONS: dict[str, Callable[[Clients, Wanted], Any]] = {
     "offered": _offered,
     "spot_role": lambda clients, wanted: _exists(clients["iam"].get_role, RoleName=SPOT_ROLE) is not None,
     "kubernetes": _kubernetes,
+    "running_kubernetes": _running_kubernetes,
     "add_ons": _add_ons,
     "engine_versions": _engine_versions,
     "classes": _classes,

@@ -79,6 +79,8 @@ class Answers:
     spot_role: bool | NotAsked
     kubernetes: str | NotAsked
     """Support status of the planned version: STANDARD_SUPPORT, EXTENDED_SUPPORT, or anything else."""
+    running_kubernetes: str | NotAsked
+    """Version of the stack's cluster; empty: it has none yet."""
     add_ons: frozenset[str] | NotAsked
     """Add-ons that have a version for the planned Kubernetes version."""
     engine_versions: tuple[str, ...] | NotAsked
@@ -237,6 +239,17 @@ def _kubernetes_is_offered(wanted: Wanted, status: str) -> Iterator[str | Findin
         yield _note(f"{version} is in extended support, at six times the price: upgrade (docs/upgrades.md)")
     elif status != "STANDARD_SUPPORT":
         yield f"{version} is not offered by EKS in {wanted.region}: aws eks describe-cluster-versions lists those that are"
+
+
+@_rule("the step to the Kubernetes version", "running_kubernetes")
+def _kubernetes_moves_one_step(wanted: Wanted, running: str) -> Iterator[str]:
+    after = int(wanted.kubernetes_version.partition(".")[2])
+    before = int(running.partition(".")[2]) if running else after
+    setting = f"cluster.kubernetesVersion {wanted.kubernetes_version}: the cluster runs {running}, and"
+    if after > before + 1:
+        yield f"{setting} EKS skips no minor version: deploy 1.{before + 1} first"
+    if after < before:
+        yield f"{setting} an update does not go back: nodes would be newer than their control plane (docs/upgrades.md has AWS's way back)"
 
 
 @_rule("versions of the add-ons", "kubernetes", "add_ons")

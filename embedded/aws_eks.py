@@ -30,6 +30,7 @@ from embedded.aws_eks_access import (
     update_pod_identity,
 )
 from embedded.aws_eks_nodes import create_nodegroup, delete_nodegroup, describe_nodegroup, update_nodegroup_config, update_nodegroup_version
+from embedded.aws_eks_versions import check_idle, update_cluster_version
 from embedded.aws_records import (
     ACCESS_POLICY,
     CALLER_ARN,
@@ -112,7 +113,8 @@ def create_cluster(cloud: Cloud, params: Params) -> Params:
         "upgradePolicy": params.get("upgradePolicy") or {"supportType": "EXTENDED"},
         "deletionProtection": bool(params.get("deletionProtection")),
     }
-    clusters[name] = cluster | {part: {} for part in PARTS} | {"interfaces": [interface.id for interface in interfaces]}
+    more = {"interfaces": [interface.id for interface in interfaces], "running": []}
+    clusters[name] = cluster | {part: {} for part in PARTS} | more
     if access["bootstrapClusterCreatorAdminPermissions"]:
         entry = {"clusterName": name, "principalArn": CALLER_ARN}
         create_access(cloud, entry)
@@ -144,6 +146,7 @@ def describe_cluster(cloud: Cloud, params: Params) -> Params:
 def delete_cluster(cloud: Cloud, params: Params) -> Params:
     """Forget a cluster that nothing hangs on, with what AWS made beside it."""
     cluster = cluster_of(params["name"])
+    check_idle(cluster, f"Cluster {params['name']}")
     if cluster["nodegroups"]:
         raise error("ResourceInUseException", f"Cluster has nodegroups attached: {', '.join(cluster['nodegroups'])}")
     if cluster["deletionProtection"]:
@@ -171,6 +174,7 @@ MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
 def update_cluster_config(cloud: Cloud, params: Params) -> Params:
     """Change one aspect of a cluster, as AWS allows one an update."""
     cluster, changed = cluster_of(params["name"]), {key: value for key, value in params.items() if key in UPDATE_KINDS}
+    check_idle(cluster, f"Cluster {params['name']}")
     if len(changed) != 1:
         raise error("InvalidParameterException", "Only one type of update can be allowed: " + ", ".join(changed or ["none given"]))
     ((key, value),) = changed.items()
@@ -182,17 +186,6 @@ def update_cluster_config(cloud: Cloud, params: Params) -> Params:
         _make_log_group(cloud, params["name"], value)
     cluster[key] = cluster[key] | value if isinstance(value, dict) else value
     return finished_update(params["name"], UPDATE_KINDS[key], changed)
-
-
-def update_cluster_version(cloud: Cloud, params: Params) -> Params:
-    """One minor version up, as AWS allows."""
-    cluster = cluster_of(params["name"])
-    if params["version"] not in VERSIONS or int(params["version"].split(".")[1]) != int(cluster["version"].split(".")[1]) + 1:
-        raise error(
-            "InvalidParameterException", f"Unsupported Kubernetes minor version update from {cluster['version']} to {params['version']}"
-        )
-    cluster["version"] = params["version"]
-    return finished_update(params["name"], "VersionUpdate", {"version": params["version"]})
 
 
 def _tags(arn: str) -> dict[str, str]:

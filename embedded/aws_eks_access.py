@@ -32,7 +32,7 @@ ACCESS_POLICIES = (
 )
 ADDONS = {  # name: (namespace, versions newest first, pods need IAM permissions)
     "vpc-cni": ("kube-system", ("v1.21.1-eksbuild.3", "v1.20.4-eksbuild.2"), True),
-    "kube-proxy": ("kube-system", ("v1.35.0-eksbuild.2", "v1.34.1-eksbuild.2"), False),
+    "kube-proxy": ("kube-system", ("v1.36.0-eksbuild.2", "v1.35.0-eksbuild.2", "v1.34.1-eksbuild.2"), False),
     "coredns": ("kube-system", ("v1.13.1-eksbuild.1", "v1.12.4-eksbuild.1"), False),
     "eks-pod-identity-agent": ("kube-system", ("v1.3.10-eksbuild.2", "v1.3.10-eksbuild.1"), False),
     "aws-efs-csi-driver": ("kube-system", ("v2.3.0-eksbuild.1", "v2.1.15-eksbuild.1"), True),
@@ -44,20 +44,27 @@ ADDONS = {  # name: (namespace, versions newest first, pods need IAM permissions
 """Stand-ins for what `DescribeAddonVersions` answers: real names, plausible versions. A real stack asks AWS or pins its own."""
 
 
+def addon_versions(name: str, cluster: str) -> list[str]:
+    """Versions of an add-on for a Kubernetes version, newest first: kube-proxy has its own for each, as on EKS."""
+    return [version for version in ADDONS[name][1] if name != "kube-proxy" or version.startswith(f"v{cluster}.")]
+
+
 def describe_addon_versions(cloud: Cloud, params: Params) -> Params:
-    """Versions of the add-ons, newest first; the newest is the default of the newest Kubernetes."""
+    """Versions of the add-ons, newest first; the newest that fits a Kubernetes version is its default."""
     wanted = params.get("kubernetesVersion")
     addons = []
     for name, (namespace, versions, needs_iam) in ADDONS.items():
         if params.get("addonName") not in (None, name):
             continue
         infos = []
-        for index, version in enumerate(versions):
+        for version in versions:
             matches = [
-                {"clusterVersion": cluster, "platformVersions": ["*"], "defaultVersion": index == 0}
+                {"clusterVersion": cluster, "platformVersions": ["*"], "defaultVersion": version == addon_versions(name, cluster)[0]}
                 for cluster in VERSIONS
-                if wanted in (None, cluster)
+                if wanted in (None, cluster) and version in addon_versions(name, cluster)
             ]
+            if not matches:
+                continue
             infos.append(
                 {
                     "addonVersion": version,
@@ -71,7 +78,7 @@ def describe_addon_versions(cloud: Cloud, params: Params) -> Params:
 
 
 def _check_addon(params: Params) -> None:
-    versions = ADDONS[params["addonName"]][1]
+    versions = addon_versions(params["addonName"], cluster_of(params["clusterName"])["version"])
     if params.get("addonVersion") not in (None, *versions):
         raise error(
             "InvalidParameterException", f"Addon version specified is not supported: {params['addonName']} {params['addonVersion']}"
@@ -112,7 +119,7 @@ def create_addon(cloud: Cloud, params: Params) -> Params:
     _check_addon(params)
     record = shaped("Addon", params) | {
         "status": "ACTIVE",
-        "addonVersion": params.get("addonVersion") or ADDONS[name][1][0],
+        "addonVersion": params.get("addonVersion") or addon_versions(name, cluster["version"])[0],
         "health": {"issues": []},
         "addonArn": eks_arn(cloud, f"addon/{params['clusterName']}/{name}", secrets.token_hex(16)),
         "createdAt": now(),

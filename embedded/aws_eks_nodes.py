@@ -6,6 +6,7 @@ import secrets
 
 from embedded import aws_power
 from embedded.aws_eks_access import create_access
+from embedded.aws_eks_versions import check_idle, check_new_nodes, check_node_step
 from embedded.aws_records import (
     Params,
     Record,
@@ -18,6 +19,7 @@ from embedded.aws_records import (
     now,
     part_of,
     shaped,
+    started_update,
     trusted_role,
 )
 from embedded.cloud import Cloud
@@ -63,6 +65,9 @@ def create_nodegroup(cloud: Cloud, params: Params) -> Params:
     name, scaling = params["nodegroupName"], {"minSize": 1, "maxSize": 2, "desiredSize": 2} | (params.get("scalingConfig") or {})
     if name in cluster["nodegroups"]:
         raise error("ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {params['clusterName']}")
+    check_idle(cluster, f"Cluster {params['clusterName']}")
+    version = params.get("version") or cluster["version"]
+    check_new_nodes(cluster["version"], version)
     _check_scaling(scaling)
     trusted_role(cloud, params["nodeRole"], "ec2.amazonaws.com")
     known_subnets(cloud, params["subnets"])
@@ -99,11 +104,10 @@ def create_nodegroup(cloud: Cloud, params: Params) -> Params:
         tags=group_tags,
         capacity_rebalance=params.get("capacityType") == "SPOT",
     )
-    version = params.get("version") or cluster["version"]
     cluster["nodegroups"][name] = shaped("Nodegroup", params) | {
         "nodegroupArn": eks_arn(cloud, f"nodegroup/{params['clusterName']}/{name}", secrets.token_hex(16)),
         "version": version,
-        "releaseVersion": params.get("releaseVersion") or f"{version}.0-20261101",
+        "releaseVersion": params.get("releaseVersion") or _release(version),
         "createdAt": now(),
         "modifiedAt": now(),
         "status": "ACTIVE",
@@ -195,8 +199,7 @@ def delete_nodegroup(cloud: Cloud, params: Params) -> Params:
 def update_nodegroup_config(cloud: Cloud, params: Params) -> Params:
     """Change sizes, labels, taints or update settings."""
     record = part_of(params, "nodegroups", "nodegroupName", "node group")
-    if record["status"] == "UPDATING":
-        raise error("ResourceInUseException", f"Nodegroup {params['nodegroupName']} is being updated: its status is UPDATING")
+    check_idle(record, f"Nodegroup {params['nodegroupName']}")
     if scaling := params.get("scalingConfig"):
         merged = record["scalingConfig"] | scaling
         _check_scaling(merged)
@@ -217,8 +220,11 @@ def update_nodegroup_config(cloud: Cloud, params: Params) -> Params:
 
 
 def update_nodegroup_version(cloud: Cloud, params: Params) -> Params:
-    """Another Kubernetes version, AMI release or launch template version."""
-    record = part_of(params, "nodegroups", "nodegroupName", "node group")
+    """Another Kubernetes version, AMI release or launch template version; the group is UPDATING until then."""
+    record, cluster = part_of(params, "nodegroups", "nodegroupName", "node group"), cluster_of(params["clusterName"])
+    check_idle(record, f"Nodegroup {params['nodegroupName']}")
+    version = params.get("version") or (record["version"] if params.get("launchTemplate") else cluster["version"])
+    check_node_step(cluster["version"], record["version"], version)
     if template := params.get("launchTemplate"):
         before = record.get("launchTemplate")
         if not before or template.get("id", before["id"]) != before["id"] or template.get("name", before["name"]) != before["name"]:
@@ -226,17 +232,21 @@ def update_nodegroup_version(cloud: Cloud, params: Params) -> Params:
                 "InvalidParameterException", "A node group cannot change to another launch template, only to another version of its own"
             )
         record["launchTemplate"], data = _template(cloud, {"launchTemplate": template})
-        own_group = cluster_of(params["clusterName"])["resourcesVpcConfig"]["clusterSecurityGroupId"]
+        own_group = cluster["resourcesVpcConfig"]["clusterSecurityGroupId"]
         groups = data.get("SecurityGroupIds") or [own_group]
         record["joins"] = own_group in groups
         own = backend(cloud, "ec2").get_launch_template(record["template"])
         own.create_version(_machine(data, record["instanceTypes"], groups), "")
         own.default_version_number = own.latest_version_number
-    if version := params.get("version") or (None if params.get("launchTemplate") else cluster_of(params["clusterName"])["version"]):
-        record |= {"version": version, "releaseVersion": params.get("releaseVersion") or f"{version}.0-20261101"}
     record["modifiedAt"] = now()
     _replace_instances(cloud, record)
-    return finished_update(params["clusterName"], "VersionUpdate", {"version": record["version"]})
+    outcome = {"version": version, "releaseVersion": params.get("releaseVersion") or _release(version)}
+    return started_update(cluster, record, "VersionUpdate", outcome, outcome)
+
+
+def _release(version: str) -> str:
+    """The node image that is the newest of a Kubernetes version."""
+    return f"{version}.0-20261101"
 
 
 def _replace_instances(cloud: Cloud, record: Record) -> None:

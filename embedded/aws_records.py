@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +19,13 @@ Record = dict[str, Any]
 CALLER_ARN = f"arn:aws:iam::{ACCOUNT_ID}:user/embedded"
 ACCESS_POLICY = "arn:aws:eks::aws:cluster-access-policy/"
 VERSIONS = ("1.34", "1.35", "1.36")
-"""Kubernetes versions in standard support (2026-11); nodes and control plane run 1.35 whichever is asked for."""
+"""Kubernetes versions in standard support (2026-11); what runs here is of one version, whichever is asked for."""
 DEFAULT_VERSION = "1.35"
 clusters: dict[str, Record] = {}
 """Cluster name to its record; parts that belong to a cluster hang below `PARTS` keys."""
 PARTS = ("nodegroups", "addons", "access", "identities", "updates")
+UPDATE_SECONDS = 1.0
+"""How long a version update is in progress; minutes on AWS."""
 
 
 class AwsError(ServiceException):
@@ -59,10 +62,15 @@ def shaped(shape_name: str, *sources: Params) -> Record:
 
 
 def cluster_of(name: str) -> Record:
-    """The record of a cluster."""
+    """The record of a cluster, with those updates carried out whose time has come."""
     if name not in clusters:
         raise error("ResourceNotFoundException", f"No cluster found for name: {name}.")
-    return clusters[name]
+    cluster = clusters[name]
+    for done, update, record, outcome in cluster["running"]:
+        if time.monotonic() >= done and update["status"] == "InProgress":
+            record |= outcome | {"status": "ACTIVE"}
+            update["status"] = "Successful"
+    return cluster
 
 
 def part_of(params: Params, kind: str, key: str, what: str) -> Record:
@@ -100,7 +108,19 @@ def check_groups(cloud: Cloud, ids: Iterable[str]) -> None:
 
 def finished_update(name: str, kind: str, changed: Params) -> Params:
     """A finished update, as the real ones become after minutes."""
-    update = {"id": secrets.token_hex(16), "status": "Successful", "type": kind, "createdAt": now(), "errors": []}
+    return {"update": _update(cluster_of(name), kind, changed, "Successful")}
+
+
+def started_update(cluster: Record, record: Record, kind: str, changed: Params, outcome: Params) -> Params:
+    """An update that is in progress for a while, with its record UPDATING, which then becomes ACTIVE and has the outcome."""
+    update = _update(cluster, kind, changed, "InProgress")
+    record["status"] = "UPDATING"
+    cluster["running"].append((time.monotonic() + UPDATE_SECONDS, update, record, outcome))
+    return {"update": dict(update)}
+
+
+def _update(cluster: Record, kind: str, changed: Params, status: str) -> Record:
+    update = {"id": secrets.token_hex(16), "status": status, "type": kind, "createdAt": now(), "errors": []}
     update["params"] = [{"type": key[0].upper() + key[1:], "value": json.dumps(value)} for key, value in changed.items()]
-    cluster_of(name)["updates"][update["id"]] = update
-    return {"update": update}
+    cluster["updates"][update["id"]] = update
+    return update

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from embedded.providers.aws_table import Call, Context, Input, Kind, Values, changeable, fixed, local, simple_tags
@@ -10,6 +11,8 @@ from embedded.providers.server import ProviderError
 EKS_TAGS = simple_tags("TagResource", "UntagResource", {"resourceArn": "{arn}"}, keys="tagKeys", name="tags", read="tags", form="map")
 PARTS = {"clusterName": "{clusterName}"}
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+UPDATE_PATIENCE = 120
+"""Seconds that an update may take."""
 CONFIG_UPDATES = ("resourcesVpcConfig", "logging", "accessConfig", "upgradePolicy", "deletionProtection", "zonalShiftConfig")
 
 
@@ -21,8 +24,11 @@ def logging(types: list[str]) -> Values:
 
 
 def update_cluster(context: Context) -> None:
-    """AWS takes one aspect of a cluster an update."""
+    """AWS takes one aspect of a cluster an update, one after the other; the version comes first, as in the real provider."""
     before, after = (context.request("CreateCluster", values) for values in (context.olds, context.inputs))
+    if before.get("version") != after.get("version") and after.get("version"):
+        context.ask("eks", "UpdateClusterVersion", {"name": context.id, "version": after["version"]})
+        settled(context, "DescribeCluster", "cluster", {"name": context.id})
     for key in CONFIG_UPDATES:
         if before.get(key) == after.get(key):
             continue
@@ -30,8 +36,15 @@ def update_cluster(context: Context) -> None:
         if key == "accessConfig":
             value = {"authenticationMode": value.get("authenticationMode")}
         context.ask("eks", "UpdateClusterConfig", {"name": context.id, key: value or logging([]) if key == "logging" else value})
-    if before.get("version") != after.get("version") and after.get("version"):
-        context.ask("eks", "UpdateClusterVersion", {"name": context.id, "version": after["version"]})
+
+
+def settled(context: Context, operation: str, kind: str, params: Values) -> None:
+    """Wait while something is UPDATING: AWS refuses a further change until then."""
+    deadline = time.monotonic() + UPDATE_PATIENCE
+    while context.ask("eks", operation, params)[kind]["status"] == "UPDATING":
+        if time.monotonic() > deadline:
+            raise ProviderError(f"{context.id} is UPDATING after {UPDATE_PATIENCE} seconds")
+        time.sleep(0.3)
 
 
 def update_node_group(context: Context) -> None:
@@ -55,6 +68,7 @@ def update_node_group(context: Context) -> None:
             config[key] = after[key]
     if config:
         context.ask("eks", "UpdateNodegroupConfig", group | config)
+        settled(context, "DescribeNodegroup", "nodegroup", group)
     version = {
         key: after[key] for key in ("version", "releaseVersion", "launchTemplate") if after.get(key) and after[key] != before.get(key)
     }

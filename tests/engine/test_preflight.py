@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pulumi import automation as auto
 
 from components import preflight
@@ -114,13 +115,14 @@ def without_spot_role(engine: Engine) -> Undo:
     return lambda: iam.create_service_linked_role(AWSServiceName="spot.amazonaws.com")
 
 
-def cluster(engine: Engine) -> Undo:
+def cluster(engine: Engine, name: str = DEV.cluster, tags: dict[str, str] | None = None, version: str = "1.35") -> Undo:
     iam, eks, net = engine.client("iam"), engine.client("eks"), network(engine)
     role = iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
-    eks.create_cluster(name=DEV.cluster, roleArn=role, resourcesVpcConfig={"subnetIds": net.ids}, tags={"Stack": "theirs"})
+    where = {"subnetIds": net.ids}
+    eks.create_cluster(name=name, version=version, roleArn=role, resourcesVpcConfig=where, tags=tags or {"Stack": "theirs"})
 
     def undo() -> None:
-        eks.delete_cluster(name=DEV.cluster)
+        eks.delete_cluster(name=name)
         iam.delete_role(RoleName="theirs")
         net()
 
@@ -284,5 +286,16 @@ def test_an_up_stops_at_a_shortfall_before_anything_is_created(engine: Engine) -
         stack.up(suppress_progress=True)
     assert engine.inventory() == before
     assert not stack.outputs()
+    stack.workspace.remove_stack("local", force=True)
+    undo()
+
+
+def test_b14_an_up_that_would_skip_a_kubernetes_version_is_refused_by_the_program_and_by_eks(engine: Engine) -> None:
+    undo = cluster(engine, "airflow-local", {"Project": "airflow-on-eks", "Stack": "local"}, version="1.34")
+    stack = engine.stack("local", settings={"airflow-on-eks:cluster": {"kubernetesVersion": "1.36"}})
+    with pytest.raises(auto.CommandError, match=r"1\.36: the cluster runs 1\.34, and EKS skips no minor version: deploy 1\.35 first"):
+        stack.up(suppress_progress=True)
+    with pytest.raises(ClientError, match=r"Unsupported Kubernetes minor version update from 1\.34 to 1\.36"):
+        engine.client("eks").update_cluster_version(name="airflow-local", version="1.36")
     stack.workspace.remove_stack("local", force=True)
     undo()

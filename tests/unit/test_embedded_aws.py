@@ -8,6 +8,7 @@ import base64
 import importlib
 import inspect
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -17,9 +18,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.core.exceptions import ServiceException
 
+from embedded import aws_eks_versions, pki
 from embedded import cloud as clouds
-from embedded import pki
 from embedded.aws_api import start_aws_api, stop_aws_api
 from embedded.cloud import ACCOUNT_ID, Cloud
 from embedded.providers.aws import AwsProvider
@@ -261,10 +263,10 @@ class Aws:
             self.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", role=resource.id, policyArn=arn)
         return str(state["arn"])
 
-    def cluster(self, subnets: list[str]) -> str:
+    def cluster(self, subnets: list[str], **inputs: Any) -> str:
         arn = self.role("eks.amazonaws.com", "AmazonEKSClusterPolicy")
         mode = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True}
-        return self.make("aws:eks/cluster:Cluster", roleArn=arn, vpcConfig={"subnetIds": subnets}, accessConfig=mode)[0].id
+        return self.make("aws:eks/cluster:Cluster", roleArn=arn, vpcConfig={"subnetIds": subnets}, accessConfig=mode, **inputs)[0].id
 
     def group(self, cluster: str, subnets: list[str], *policies: str, **inputs: Any) -> tuple[Resource, dict[str, Any], dict[str, Any]]:
         role = self.role("ec2.amazonaws.com", *policies)
@@ -339,6 +341,59 @@ def test_nodes_whose_role_lacks_a_policy_never_join(aws: Aws, monkeypatch: pytes
     resource = Resource(type="aws:eks/nodeGroup:NodeGroup", name="it", urn="u", id=failed.value.id)
     aws.provider.delete(resource, inputs, failed.value.outputs)
     assert "start_nodes" not in aws.machines.calls
+
+
+def test_a_kubernetes_version_comes_after_a_while_and_meanwhile_nothing_else_changes(aws: Aws) -> None:
+    _, subnets, _ = aws.network()
+    cluster, eks = aws.cluster(subnets, version="1.34"), aws.client("eks")
+    aws.group(cluster, subnets, *NODE_POLICIES, nodeGroupName="workers")
+    group = {"clusterName": cluster, "nodegroupName": "workers"}
+
+    def refused(message: str, call: Any, **params: Any) -> None:
+        with pytest.raises((ClientError, ProviderError), match=message):
+            call(**params)
+
+    def version_of(record: dict[str, Any]) -> tuple[str, str]:
+        return record["version"], record["status"]
+
+    step = "Unsupported Kubernetes minor version update from"
+    refused(f"{step} 1.34 to 1.36", eks.update_cluster_version, name=cluster, version="1.36")
+    refused("newer than the cluster's", eks.update_nodegroup_version, **group, version="1.35")
+    update = eks.update_cluster_version(name=cluster, version="1.35")["update"]
+    assert update["status"] == "InProgress"
+    assert version_of(eks.describe_cluster(name=cluster)["cluster"]) == ("1.34", "UPDATING")
+    refused("UPDATING", eks.update_cluster_config, name=cluster, deletionProtection=True)
+    refused("newer than the cluster's", eks.update_nodegroup_version, **group, version="1.35")
+    while eks.describe_update(name=cluster, updateId=update["id"])["update"]["status"] == "InProgress":
+        time.sleep(0.1)
+    assert version_of(eks.describe_cluster(name=cluster)["cluster"]) == ("1.35", "ACTIVE")
+    refused(f"{step} 1.35 to 1.34", eks.update_cluster_version, name=cluster, version="1.34")
+    assert version_of(eks.describe_nodegroup(**group)["nodegroup"]) == ("1.34", "ACTIVE"), "nodes follow only when told"
+    refused("the only one accepted", aws.group, cluster=cluster, subnets=subnets, version="1.34")
+
+    eks.update_nodegroup_version(**group, version="1.35")
+    assert version_of(eks.describe_nodegroup(**group)["nodegroup"]) == ("1.34", "UPDATING")
+    refused("UPDATING", eks.update_nodegroup_config, **group, labels={"addOrUpdateLabels": {"a": "b"}})
+    while eks.describe_nodegroup(**group)["nodegroup"]["status"] == "UPDATING":
+        time.sleep(0.1)
+    assert eks.describe_nodegroup(**group)["nodegroup"]["version"] == "1.35"
+    refused("rolled back", eks.update_nodegroup_version, **group, version="1.34")
+
+
+def test_a_control_plane_does_not_leave_its_nodes_too_far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_eks_versions, "VERSIONS", ("1.32", "1.33", "1.34", "1.35", "1.36"))
+    aws_eks_versions.check_cluster_step("1.34", "1.35", [{"nodegroupName": "old", "version": "1.32"}])
+    with pytest.raises(ServiceException, match=r"old would be more than 3 minor versions older than 1\.36"):
+        aws_eks_versions.check_cluster_step("1.35", "1.36", [{"nodegroupName": "old", "version": "1.32"}])
+
+
+def test_kube_proxy_has_versions_of_its_own_for_each_kubernetes_version(aws: Aws) -> None:
+    _, subnets, _ = aws.network()
+    cluster, eks = aws.cluster(subnets, version="1.34"), aws.client("eks")
+    found = eks.describe_addon_versions(addonName="kube-proxy", kubernetesVersion="1.34")["addons"][0]["addonVersions"]
+    assert [item["addonVersion"] for item in found] == ["v1.34.1-eksbuild.2"]
+    with pytest.raises(ClientError, match="not supported"):
+        eks.create_addon(clusterName=cluster, addonName="kube-proxy", addonVersion="v1.35.0-eksbuild.2")
 
 
 def test_a_cluster_with_node_groups_and_a_subnet_in_use_stay(aws: Aws) -> None:

@@ -49,6 +49,7 @@ ENOUGH = Answers(
     offered=dict.fromkeys(ZONES, TYPES),
     spot_role=True,
     kubernetes="STANDARD_SUPPORT",
+    running_kubernetes="",
     add_ons=frozenset(("vpc-cni", "kube-proxy", "eks-pod-identity-agent", "aws-efs-csi-driver")),
     engine_versions=("16.14", "17.9", "17.10", "18.4"),
     classes=(ClassOffer(zones=ZONES, multi_az=True, storage="gp3"),),
@@ -82,6 +83,7 @@ def test_the_plan_of_an_account_follows_from_the_settings() -> None:
 
 def test_an_account_with_everything_lacks_nothing() -> None:
     assert said(DEV) == []
+    assert said(DEV, running_kubernetes="1.34") == said(DEV, running_kubernetes="1.35") == [], "the next version, or the same"
     taken = {"cluster": "ours", "database": "ours", "repository": "ours", "machines": tuple([machine(ours=True)] * 4)}
     assert said(DEV, **taken) == [], "what the stack already has counts once"
 
@@ -111,6 +113,11 @@ def test_an_account_with_everything_lacks_nothing() -> None:
         ),
         ({"spot_role": False}, "note: the account has no role AWSServiceRoleForEC2Spot"),
         ({"kubernetes": ""}, "shortfall: cluster.kubernetesVersion 1.35 is not offered by EKS in us-west-2"),
+        ({"running_kubernetes": "1.33"}, "1.35: the cluster runs 1.33, and EKS skips no minor version: deploy 1.34 first"),
+        (
+            {"running_kubernetes": "1.36"},
+            "shortfall: cluster.kubernetesVersion 1.35: the cluster runs 1.36, and an update does not go back",
+        ),
         ({"kubernetes": "EXTENDED_SUPPORT"}, "note: cluster.kubernetesVersion 1.35 is in extended support"),
         (
             {"add_ons": frozenset(("vpc-cni", "kube-proxy", "eks-pod-identity-agent"))},
