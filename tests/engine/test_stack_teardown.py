@@ -75,6 +75,7 @@ def test_b14_kubernetes_does_not_go_back(engine: Engine, preflight: str, words: 
     with pytest.raises(auto.CommandError, match=words):
         stack.up(suppress_progress=True)
     assert engine.client("eks").describe_cluster(name=CLUSTER)["cluster"]["version"] == "1.36"
+    assert engine.run(engine.stack("local", settings=dict(NEWER)).up).changes == [], "the attempt changed nothing else"
 
 
 def test_destroy_leaves_nothing(engine: Engine, deployed: Progress) -> None:
