@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.placement_plan import CONFIG_MAP, Pod
+from components.placement_plan import CONFIG_MAP
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import known
 from policies import aws_cluster, aws_data, aws_drill, aws_network, cost_allocation, first_contact, kubernetes_objects, kubernetes_pods
@@ -44,20 +44,19 @@ class Report:
     """(policy id, resource) that only the deployment can answer."""
 
 
-def examine(plan: Sequence[PlannedResource], *, environment: str, more_pods: Sequence[Pod] = ()) -> Report:
+def examine(plan: Sequence[PlannedResource], *, environment: str) -> Report:
     """All rules over a plan.
 
     Args:
         plan: the planned resources.
         environment: whose exceptions count: dev, staging or prod.
-        more_pods: pods that the plan does not show, such as a worker template whose text is not known before deployment.
 
     Raises:
         ValueError: there is no such environment.
     """
     if environment not in EXCEPTIONS:
         raise ValueError(f"environment {environment!r} is none of {', '.join(EXCEPTIONS)}")
-    read = Plan(plan, environment, tuple(more_pods))
+    read = Plan(plan, environment)
     findings, excepted = [], []
     # a ConfigMap's unknown text may be the worker template, which then no rule about pods has seen
     templates = [] if any(pod.pod and pod.pod.worker for pod in read.targets(POD)) else read.subjects(CONFIG_MAP)
@@ -77,9 +76,9 @@ def examine(plan: Sequence[PlannedResource], *, environment: str, more_pods: Seq
     return Report(findings=tuple(findings), excepted=tuple(excepted), undecided=tuple(undecided))
 
 
-def check(plan: Sequence[PlannedResource], *, environment: str, more_pods: Sequence[Pod] = ()) -> list[Finding]:
+def check(plan: Sequence[PlannedResource], *, environment: str) -> list[Finding]:
     """What must be put right before this plan may be deployed; arguments as for `examine`."""
-    return list(examine(plan, environment=environment, more_pods=more_pods).findings)
+    return list(examine(plan, environment=environment).findings)
 
 
 def judged(rule: Policy, plan: Plan) -> Iterator[tuple[Subject, Any]]:

@@ -98,8 +98,6 @@ class Plan:
 
     resources: Sequence[PlannedResource]
     environment: str = "prod"
-    more_pods: tuple[Pod, ...] = ()
-    """Pods that the plan does not show."""
 
     @cached_property
     def _all(self) -> list[Subject]:
@@ -107,15 +105,32 @@ class Plan:
 
     @cached_property
     def _pods(self) -> list[Subject]:
-        pods = [*planned_pods([subject.resource for subject in self._all if subject.resource]), *self.more_pods]
+        pods = planned_pods([subject.resource for subject in self._all if subject.resource])
         # a chart's values are no pod: what the chart makes of them is the chart's
         return [
             Subject(self, pod.name, pod.spec, pod.resource, pod) for pod in pods if not (pod.resource and ":helm." in pod.resource.type)
         ]
 
+    @cached_property
+    def _containers(self) -> list[Subject]:
+        return [
+            Subject(self, f"{pod.name}/{container.get('name', '?')}", container, pod.resource, pod.pod)
+            for pod in self._pods
+            for kind in ("initContainers", "containers")
+            for container in pod.items(kind)
+        ]
+
+    @cached_property
+    def _by_type(self) -> dict[str, list[Subject]]:
+        found: dict[str, list[Subject]] = {}
+        for subject in self._all:
+            if subject.resource:
+                found.setdefault(subject.resource.type, []).append(subject)
+        return found
+
     def subjects(self, *types: str) -> list[Subject]:
-        """The resources of these types, or all."""
-        return [subject for subject in self._all if not types or (subject.resource and subject.resource.type in types)]
+        """The resources of these types, one type after the other, or all."""
+        return [subject for kind in types for subject in self._by_type.get(kind, ())] if types else self._all
 
     def targets(self, target: str) -> list[Subject]:
         """What a policy with this target looks at."""
@@ -126,12 +141,7 @@ class Plan:
         if target == POD:
             return self._pods
         if target == CONTAINER:
-            return [
-                Subject(self, f"{pod.name}/{container.get('name', '?')}", container, pod.resource, pod.pod)
-                for pod in self._pods
-                for kind in ("initContainers", "containers")
-                for container in pod.items(kind)
-            ]
+            return self._containers
         return self.subjects(*target.split())
 
 

@@ -7,8 +7,8 @@ default tags. The engine tier proves those.
 from __future__ import annotations
 
 import asyncio
-import copy
 import functools
+import gc
 import json
 import re
 import runpy
@@ -24,6 +24,10 @@ from google.protobuf import json_format, struct_pb2
 from pulumi.provider.experimental.util import camel_case
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
+
+# the parser in C, where PyYAML has it: in Python, reading the stack files again and again was a third of the unit tests' time
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
+yaml.SafeDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # type: ignore[misc]
 
 PROJECT = Path(__file__).parent.parent
 NAMESPACE = "airflow-on-eks"
@@ -241,7 +245,8 @@ def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict
     The engine merges defaults into the sections of the stack file, where it turns texts that look like numbers or truths into such, and
     hands objects over as JSON.
     """
-    declared, given = _shipped("Pulumi.yaml"), _shipped(f"Pulumi.{stack}.yaml")
+    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    given = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
     values: dict[str, Any] = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in given.items()}
     values["preflight"] = "skip"  # mocks have no AWS to ask
     for dotted, value in (changes or {}).items():
@@ -256,15 +261,6 @@ def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict
     }
 
 
-def _shipped(file: str) -> dict[str, Any]:
-    return copy.deepcopy(_parsed(file))  # who asks may change it
-
-
-@functools.cache
-def _parsed(file: str) -> dict[str, Any]:
-    return yaml.safe_load((PROJECT / file).read_text())["config"]
-
-
 def _put(values: dict[str, Any], dotted: str, value: Any, *, over: bool) -> None:
     *sections, leaf = dotted.split(".")
     for section in sections:
@@ -273,6 +269,20 @@ def _put(values: dict[str, Any], dotted: str, value: Any, *, over: bool) -> None
             return
     if over or leaf not in values:
         values[leaf] = value
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what a run or a build registered go to the same process, so that it is made once."""
+    for item in items:
+        shares = "run_main" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("the whole program" if shares else item.path.stem))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: a garbage collector that looks through it again and again takes a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

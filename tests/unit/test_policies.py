@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 
-from components.placement_plan import Pod
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import SECRET as HIDDEN
 from components.planned_values import UNKNOWN_TEXTS
@@ -178,14 +177,10 @@ def test_the_worker_template_inside_a_config_map_is_checked_like_any_pod():
     assert {"image-not-latest", "pod-not-root", "container-limits"} <= {finding.policy.id for finding in found}
 
 
-def test_a_worker_template_that_is_not_known_yet_is_said_and_can_be_given():
+def test_a_worker_template_that_is_not_known_yet_is_said():
     later = broken("worker", "data", {"pod_template_file.yaml": UNKNOWN})
     report = examine(later, environment="prod")
     assert report.undecided == (("rules about pods", "ConfigMap airflow-worker-pod"),)
-    root = Pod(name="worker pod", spec={"containers": [{"name": "base"}]}, worker=True)
-    report = examine(later, environment="prod", more_pods=[root])
-    assert {finding.resource for finding in report.findings} == {"worker pod", "worker pod/base"}
-    assert report.undecided == ()
 
 
 def test_groups_that_pulumi_eks_itself_creates_may_keep_its_text():
