@@ -8,7 +8,8 @@ from typing import Any
 
 from components.planned import UNKNOWN
 from components.planned_values import is_known
-from components.settings_rules import KUBERNETES_VERSIONS, WIDEST_PREFIX
+from components.settings_rule import WIDEST_PREFIX
+from components.settings_rules_cluster import KUBERNETES_VERSIONS
 from policies.rules import PLAN, Subject, Verdict, every, listed, policy, statements
 
 CLUSTER = "aws:eks/cluster:Cluster"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from kubernetes.client import models as k8s
 
-from components import airflow_config, settings_rules, spot_pools, worker_pod
+from components import airflow_config, settings_rules_airflow, spot_pools, worker_pod
 
 DOCKER = Path(__file__).parents[2] / "docker"
 VANISHED = (
@@ -133,7 +133,7 @@ def test_b15_on_demand_names_the_stacks_template(image: Any) -> None:
 
 
 def test_image_and_stack_agree(image: Any) -> None:
-    assert image.settings.NOTICE_ROOM_SECONDS == settings_rules.SPOT_NOTICE_ROOM
+    assert image.settings.NOTICE_ROOM_SECONDS == settings_rules_airflow.SPOT_NOTICE_ROOM
     assert (image.settings.LIFECYCLE, image.settings.SPOT) == (spot_pools.LIFECYCLE_LABEL, spot_pools.SPOT_LIFECYCLE)
     template = worker_pod.worker_pod(
         worker_pod.WorkerPod(release="r", config_map="c", dags_claim="d", logs_claim="l", cpu="1", memory="1Gi", grace_period_seconds=100)
