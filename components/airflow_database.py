@@ -17,6 +17,7 @@ import pulumi_random as random
 from components import iam_policies
 from components.airflow_config import DATABASE_TRUST_STORE
 from components.cost_tags import component_tags
+from components.store_access import for_nodes_only
 
 PORT = 5432
 DATABASE = "airflow"
@@ -99,17 +100,13 @@ class AirflowDatabase(pulumi.ComponentResource):
         subnets = aws.rds.SubnetGroup(
             f"{name}-subnets", description="Private subnets of Airflow's database", subnet_ids=args.subnet_ids, tags=tags, opts=child
         )
-        group = aws.ec2.SecurityGroup(
-            f"{name}-security-group", description="Airflow's metadata database", vpc_id=args.vpc_id, tags=tags, opts=child
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-from-nodes",
-            security_group_id=group.id,
-            referenced_security_group_id=args.client_security_group_id,
-            description="PostgreSQL from the nodes",
-            ip_protocol="tcp",
-            from_port=PORT,
-            to_port=PORT,
+        group = for_nodes_only(
+            name,
+            vpc_id=args.vpc_id,
+            client_security_group_id=args.client_security_group_id,
+            port=PORT,
+            store="Airflow's metadata database",
+            protocol="PostgreSQL",
             tags=tags,
             opts=child,
         )

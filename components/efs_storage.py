@@ -17,6 +17,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components.cost_tags import component_tags
+from components.store_access import for_nodes_only
 
 PORT = 2049
 USER_ID = 50000
@@ -92,17 +93,13 @@ class EfsStorage(pulumi.ComponentResource):
         policy = aws.efs.FileSystemPolicy(
             f"{name}-policy", file_system_id=files.id, policy=files.arn.apply(lambda arn: json.dumps(_policy(arn))), opts=child
         )
-        group = aws.ec2.SecurityGroup(
-            f"{name}-security-group", description="Airflow's shared file system", vpc_id=args.vpc_id, tags=tags, opts=child
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-from-nodes",
-            security_group_id=group.id,
-            referenced_security_group_id=args.client_security_group_id,
-            description="NFS from the nodes",
-            ip_protocol="tcp",
-            from_port=PORT,
-            to_port=PORT,
+        group = for_nodes_only(
+            name,
+            vpc_id=args.vpc_id,
+            client_security_group_id=args.client_security_group_id,
+            port=PORT,
+            store="Airflow's shared file system",
+            protocol="NFS",
             tags=tags,
             opts=child,
         )
