@@ -77,10 +77,10 @@ class AirflowApi:
         return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})["task_instances"]
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[dict[str, Any]]:
-        """Every try of a task instance, the present one too."""
+        """Every try of a task instance, first to last, the present one too."""
         index = f"/{map_index}" if map_index >= 0 else ""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}{index}/tries"
-        return self.call("GET", path)["task_instances"]
+        return sorted(self.call("GET", path)["task_instances"], key=lambda attempt: attempt["try_number"])
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Log of one try of a task instance, as the web UI shows it."""

@@ -21,6 +21,9 @@ from operations.deployment import Deployment, find
 
 HOME = PROJECT / ".embedded-e2e"
 STACK = "local"
+DAGS = Path(__file__).parent / "dags"
+NEXT_IMAGE_DAG = PROJECT / "dags" / "only_in_the_next_image.py"
+"""Written by the test of an upgrade, and part of the image from then on."""
 
 
 class Commands:
@@ -64,11 +67,13 @@ def commands() -> Commands:
 
 @pytest.fixture(scope="session")
 def first_up(commands: Commands) -> Iterator[subprocess.CompletedProcess[str]]:
+    NEXT_IMAGE_DAG.unlink(missing_ok=True)
     if HOME.exists():  # an earlier run was killed
         commands.embedded("discard")
     yield commands.embedded("up")
     if HOME.exists() and commands.embedded("down").returncode:
         commands.embedded("discard")
+    NEXT_IMAGE_DAG.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +121,10 @@ def efs_folder(cloud: Cloud, purpose: str) -> Path:
     found = [path for path in cloud.path("efs").glob(f"*/{purpose}*") if path.is_dir()]
     assert len(found) == 1, found
     return found[0]
+
+
+def drop_dags(cloud: Cloud, *names: str) -> None:
+    """This tier's own DAGs, or those that are named, in the folder that people drop theirs into."""
+    for file in DAGS.glob("*.py"):
+        if not names or file.stem in names:
+            (efs_folder(cloud, "dags") / file.name).write_text(file.read_text())

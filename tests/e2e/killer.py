@@ -6,15 +6,21 @@ import json
 import os
 import signal
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from embedded.cloud import Cloud
+from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
+from tests.e2e.conftest import efs_folder
 
 PHASES = ("pending", "not-started", "running", "finishing")
 LOOK_SECONDS = 0.2
+SEED = 20
 
 
 def processes_of(pod_uid: str) -> list[int]:
@@ -108,3 +114,47 @@ class Killer:
             self._api.delete_namespaced_pod(name, self._namespace, grace_period_seconds=0)
             return how
         return how if kill_processes(uid, only_the_task=how == "task process") else ""
+
+
+def kill_in_every_phase(airflow: AirflowApi, cloud: Cloud, deployment: Deployment, *, kills: int, seconds: float) -> None:
+    """Kill so many workers in each phase, and assert that every task succeeded by work that it did, within two tries, with its logs.
+
+    Args:
+        airflow: knows the DAG `proof_of_work`.
+        cloud: whose nodes run the workers.
+        deployment: the stack.
+        kills: of each phase.
+        seconds: how long the run may take.
+    """
+    order = [phase for phase in PHASES for _ in range(kills)]
+    total = len(order)
+    Random(SEED).shuffle(order)
+    folder = f"kills-{time.time_ns()}"
+    proofs = efs_folder(cloud, "logs") / "proofs" / folder
+    airflow.wait_for_dag("proof_of_work")
+    run = airflow.trigger("proof_of_work", {"tasks": total, "seconds": 2, "tail": 1, "folder": folder})
+    with Killer(deployment, run, proofs, dict(enumerate(order)), SEED) as killer:
+        deadline = time.monotonic() + seconds
+        while airflow.run_state("proof_of_work", run) not in FINISHED and time.monotonic() < deadline:
+            time.sleep(2)
+    met = Counter(order[number] for number in killer.kills)
+    print(f"killed: {dict(met)}, {dict(Counter(killer.kills.values()))}")
+    states = Counter(task["state"] for task in mapped(airflow, run))
+    assert states == {"success": total}, states
+    assert met == dict.fromkeys(PHASES, kills), f"a phase was missed; the killer's last trouble: {killer.error}"
+    done = {(int(number), int(attempt)) for _, number, attempt in (file.name.split("-") for file in proofs.glob("done-*"))}
+    for number in range(total):
+        attempts = airflow.tries("proof_of_work", run, "prove", number)
+        assert (number, attempts[-1]["try_number"]) in done, f"task {number} is a success without having done its work"
+        assert len(attempts) <= 2, f"task {number} was killed once and tried {len(attempts)} times"
+        for attempt in attempts:
+            log = airflow.log("proof_of_work", run, "prove", attempt["try_number"], number)
+            if (proofs / f"begun-{number:04}-{attempt['try_number']}").exists():
+                assert f"try {attempt['try_number']} of task {number} begins" in log
+
+
+def mapped(airflow: AirflowApi, run: str) -> list[dict[str, Any]]:
+    """The task instances of `proof_of_work` that do the work."""
+    path = f"/dags/proof_of_work/dagRuns/{run}/taskInstances/prove/listMapped"
+    found: list[dict[str, Any]] = airflow.call("GET", path, params={"limit": 100, "order_by": "map_index"})["task_instances"]
+    return found

@@ -21,7 +21,8 @@ from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch, lifecycles
 from tests.browser import browser
-from tests.e2e.conftest import HOME, Commands, efs_folder, run_dag
+from tests.e2e.conftest import HOME, NEXT_IMAGE_DAG, Commands, drop_dags, efs_folder, run_dag
+from tests.e2e.killer import kill_in_every_phase
 
 WORKERS = 100
 
@@ -203,6 +204,54 @@ def test_a_person_logs_in_triggers_a_dag_and_reads_a_log_in_a_real_browser(
         page.goto(f"{deployment.web_ui_url}/dags/example_bash_operator/runs/{run_id}/tasks/runme_0?try_number=1")
         page.get_by_text("Running command", exact=False).first.wait_for()
         page.screenshot(path=screenshots / "4-log.png")
+
+
+def test_a20_workers_killed_in_every_phase_lose_no_task_and_no_log(airflow: AirflowApi, cloud: Cloud, deployment: Deployment) -> None:
+    """A few; `make trials` kills a hundred."""
+    drop_dags(cloud, "proof_of_work")
+    kill_in_every_phase(airflow, cloud, deployment, kills=3, seconds=300)
+
+
+def test_b5_an_upgrade_migrates_first_and_costs_a_running_dag_no_try(
+    commands: Commands, airflow: AirflowApi, cloud: Cloud, deployment: Deployment
+) -> None:
+    """A task begins with the old image and ends after the new one has taken over; what follows is deployed from the new image."""
+    drop_dags(cloud, "proof_of_work")
+    airflow.wait_for_dag("proof_of_work")
+    run_id = airflow.trigger("proof_of_work", {"tasks": 3, "seconds": 1, "folder": "upgrade", "held": True})
+    proofs = efs_folder(cloud, "logs") / "proofs" / "upgrade"
+    deadline = time.monotonic() + 120
+    while len(list(proofs.glob("begun-*"))) < 3:
+        assert time.monotonic() < deadline, "the tasks do not begin"
+        time.sleep(1)
+    before = _core_pods(deployment)
+    NEXT_IMAGE_DAG.write_text(
+        "from airflow.sdk import dag, task\n\n\n@dag(schedule=None)\ndef only_in_the_next_image():\n    @task\n    def hello():\n"
+        "        print('hello from the next image')\n\n    hello()\n\n\nonly_in_the_next_image()\n"
+    )
+    answer = commands.embedded("up")
+    assert answer.returncode == 0, answer.stdout[-4000:]
+    after = _core_pods(deployment)
+    assert {pod.spec.containers[0].image for pod in after}.isdisjoint(pod.spec.containers[0].image for pod in before)
+    api = client.BatchV1Api(deployment.core_api().api_client)
+    [migration] = api.list_namespaced_job(deployment.namespace, label_selector="component=migrations").items
+    assert migration.spec.template.spec.containers[0].image == after[0].spec.containers[0].image
+    assert migration.status.completion_time <= min(pod.metadata.creation_timestamp for pod in after), "the database is migrated first"
+    assert airflow.run_state("proof_of_work", run_id) == "running"
+    (proofs / "released").touch()
+    deadline = time.monotonic() + 120
+    while (state := airflow.run_state("proof_of_work", run_id)) not in FINISHED and time.monotonic() < deadline:
+        time.sleep(1)
+    assert state == "success"
+    assert {task["try_number"] for task in airflow.task_instances("proof_of_work", run_id)} == {1}
+    assert len(list(proofs.glob("done-*-1"))) == 3
+    assert run_dag(airflow, NEXT_IMAGE_DAG.stem)[1] == "success"
+
+
+def _core_pods(deployment: Deployment) -> list[client.V1Pod]:
+    selector = "tier=airflow,component in (api-server,scheduler,dag-processor,triggerer)"
+    pods = deployment.core_api().list_namespaced_pod(deployment.namespace, label_selector=selector).items
+    return [pod for pod in pods if not pod.metadata.deletion_timestamp]
 
 
 def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, airflow: AirflowApi, deployment: Deployment) -> None:

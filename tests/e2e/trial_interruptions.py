@@ -11,13 +11,12 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
-from random import Random
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
 import pytest
+from kubernetes import client
 
 from embedded import nodes
 from embedded.cloud import Cloud
@@ -25,24 +24,20 @@ from embedded.node_config import node_name
 from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch
-from tests.e2e.conftest import efs_folder, run_dag
-from tests.e2e.killer import PHASES, Killer, kill_processes
+from tests.e2e.conftest import drop_dags, efs_folder, run_dag
+from tests.e2e.killer import kill_in_every_phase, kill_processes, mapped
 
-DAGS = Path(__file__).parent / "dags"
 BOTH = "airflow_on_eks.spot_executor.SpotKubernetesExecutor,KubernetesExecutor"
-KILLS_OF_A_PHASE = 25
-SEED = 20
 TIMES_FASTER = 5
 """Than Airflow's and Kubernetes' defaults, from the loss of a node to the start of its tasks' next try."""
 DEFAULT_PAUSE_SECONDS = 300
 """Airflow's `default_task_retry_delay`."""
+DRAIN_GRACE_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
 def dropped(cloud: Cloud) -> None:
-    """This tier's own DAGs, in the folder that people drop theirs into."""
-    for file in DAGS.glob("*.py"):
-        (efs_folder(cloud, "dags") / file.name).write_text(file.read_text())
+    drop_dags(cloud)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +105,7 @@ def power_cut(both_executors: None, airflow: AirflowApi, cloud: Cloud, deploymen
     while time.monotonic() < deadline:
         time.sleep(1)
         [plain] = airflow.task_instances("airflows_own_executor", plain_run)
-        tasks = _mapped(airflow, run)
+        tasks = mapped(airflow, run)
         if plain["state"] == "running" and len(list(proofs.glob("begun-*"))) == 6:
             break  # not merely "running": that is so before a task's first line
     places = {pod.metadata.name: pod.spec.node_name for pod in deployment.core_api().list_namespaced_pod(deployment.namespace).items}
@@ -139,24 +134,14 @@ def _node_is_ready(deployment: Deployment, name: str) -> bool:
     return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
 
-def _mapped(airflow: AirflowApi, run: str) -> list[dict[str, Any]]:
-    path = f"/dags/proof_of_work/dagRuns/{run}/taskInstances/prove/listMapped"
-    return airflow.call("GET", path, params={"limit": 100, "order_by": "map_index"})["task_instances"]
-
-
-def _tries(airflow: AirflowApi, run: str, number: int) -> list[dict[str, Any]]:
-    path = f"/dags/proof_of_work/dagRuns/{run}/taskInstances/prove/{number}/tries"
-    return sorted(airflow.call("GET", path)["task_instances"], key=lambda attempt: attempt["try_number"])
-
-
 def _seconds(since: datetime, moment: str) -> float:
     return (datetime.fromisoformat(moment.replace("Z", "+00:00")) - since).total_seconds()
 
 
 def _recoveries(airflow: AirflowApi, power_cut: dict[str, Any]) -> tuple[list[float], list[float]]:
-    tries = [_tries(airflow, power_cut["run"], number) for number in power_cut["victims"]]
-    noticed = [_seconds(power_cut["death"], attempts[0]["end_date"]) for attempts in tries]
-    return noticed, [_seconds(power_cut["death"], attempts[1]["start_date"]) for attempts in tries]
+    found = [airflow.tries("proof_of_work", power_cut["run"], "prove", number) for number in power_cut["victims"]]
+    noticed = [_seconds(power_cut["death"], attempts[0]["end_date"]) for attempts in found]
+    return noticed, [_seconds(power_cut["death"], attempts[1]["start_date"]) for attempts in found]
 
 
 def test_a20_tasks_of_a_node_that_vanished_run_again_within_a_minute(power_cut: dict[str, Any], airflow: AirflowApi) -> None:
@@ -170,34 +155,10 @@ def test_a20_tasks_of_a_node_that_vanished_run_again_within_a_minute(power_cut: 
         assert f"try 1 of task {number} begins" in first, "the log of the lost try is on the file system"
 
 
-def test_a20_a_worker_killed_in_any_phase_loses_no_task_and_no_log(
+def test_a20_a_hundred_workers_killed_in_all_phases_lose_no_task_and_no_log(
     dropped: None, airflow: AirflowApi, cloud: Cloud, deployment: Deployment
 ) -> None:
-    total = KILLS_OF_A_PHASE * len(PHASES)
-    order = [phase for phase in PHASES for _ in range(KILLS_OF_A_PHASE)]
-    Random(SEED).shuffle(order)
-    folder = f"kills-{time.time_ns()}"
-    proofs = efs_folder(cloud, "logs") / "proofs" / folder
-    airflow.wait_for_dag("proof_of_work")
-    run = airflow.trigger("proof_of_work", {"tasks": total, "seconds": 2, "tail": 1, "folder": folder})
-    with Killer(deployment, run, proofs, dict(enumerate(order)), SEED) as killer:
-        deadline = time.monotonic() + 900
-        while airflow.run_state("proof_of_work", run) not in FINISHED and time.monotonic() < deadline:
-            time.sleep(2)
-    met = Counter(order[number] for number in killer.kills)
-    print(f"killed: {dict(met)}, {dict(Counter(killer.kills.values()))}")
-    states = Counter(task["state"] for task in _mapped(airflow, run))
-    assert states == {"success": total}, states
-    assert met == dict.fromkeys(PHASES, KILLS_OF_A_PHASE), f"a phase was missed; the killer's last trouble: {killer.error}"
-    done = {(int(number), int(attempt)) for _, number, attempt in (file.name.split("-") for file in proofs.glob("done-*"))}
-    for number in range(total):
-        tries = _tries(airflow, run, number)
-        assert (number, tries[-1]["try_number"]) in done, f"task {number} is a success without having done its work"
-        assert len(tries) <= 2, f"task {number} was killed once and tried {len(tries)} times"
-        for attempt in tries:
-            log = airflow.log("proof_of_work", run, "prove", attempt["try_number"], number)
-            if (proofs / f"begun-{number:04}-{attempt['try_number']}").exists():
-                assert f"try {attempt['try_number']} of task {number} begins" in log
+    kill_in_every_phase(airflow, cloud, deployment, kills=25, seconds=900)
 
 
 def test_a19_a_checkpointing_task_killed_three_times_does_no_piece_twice(airflow: AirflowApi, cloud: Cloud, deployment: Deployment) -> None:
@@ -223,6 +184,56 @@ def test_a19_a_checkpointing_task_killed_three_times_does_no_piece_twice(airflow
     by_try = json.loads(result.replace("'", '"')) if isinstance(result, str) else result
     assert sum(by_try.values()) == pieces
     assert set(by_try) == {f"try {attempt}" for attempt in range(1, 5)}, "each try went on where the last one was killed"
+
+
+def test_a20_tasks_of_a_drained_node_run_again_at_once_and_by_default_after_a_pause(
+    both_executors: None, airflow: AirflowApi, cloud: Cloud, deployment: Deployment
+) -> None:
+    """After a notice EKS cordons the node and evicts its pods; here with seconds of grace, so that no task can finish meanwhile."""
+    airflow.wait_for_dag("airflows_own_executor", 240)
+    plain_run = airflow.trigger("airflows_own_executor")
+    folder = f"drain-{time.time_ns()}"
+    run = airflow.trigger("proof_of_work", {"tasks": 6, "seconds": 1, "folder": folder, "held": True})
+    proofs = efs_folder(cloud, "logs") / "proofs" / folder
+    deadline = time.monotonic() + 240
+    while len(list(proofs.glob("begun-*"))) < 6 or airflow.task_instances("airflows_own_executor", plain_run)[0]["state"] != "running":
+        assert time.monotonic() < deadline, "the tasks do not begin"
+        time.sleep(1)
+    api = deployment.core_api()
+    pods = {
+        pod.metadata.name: pod for pod in api.list_namespaced_pod(deployment.namespace, label_selector="kubernetes_executor=True").items
+    }
+    [plain] = airflow.task_instances("airflows_own_executor", plain_run)
+    node = pods[plain["hostname"]].spec.node_name
+    victims = [task["map_index"] for task in mapped(airflow, run) if pods[task["hostname"]].spec.node_name == node]
+    assert victims, "the scheduler spreads six tasks over both nodes"
+    api.patch_node(node, {"spec": {"unschedulable": True}})
+    try:
+        for name, pod in pods.items():
+            if pod.spec.node_name == node:
+                options = client.V1DeleteOptions(grace_period_seconds=DRAIN_GRACE_SECONDS)
+                eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name=name), delete_options=options)
+                api.create_namespaced_pod_eviction(name, deployment.namespace, eviction)
+        gone = datetime.now(UTC) + timedelta(seconds=DRAIN_GRACE_SECONDS)
+        path = f"/dags/airflows_own_executor/dagRuns/{plain_run}/taskInstances/wait/tries"
+        while (
+            min(len(airflow.tries("proof_of_work", run, "prove", number)) for number in victims) < 2
+            or not airflow.call("GET", path)["task_instances"][0]["end_date"]
+        ):
+            assert time.monotonic() < deadline + 120, "no new try"
+            time.sleep(1)
+        (proofs / "released").touch()
+        started = [_seconds(gone, airflow.tries("proof_of_work", run, "prove", number)[1]["start_date"]) for number in victims]
+        defaults = _seconds(gone, airflow.call("GET", path)["task_instances"][0]["end_date"]) + DEFAULT_PAUSE_SECONDS
+        print(f"from the end of the grace: tried again after {median(started):.0f} s, by default {defaults:.0f} s, of it a pause of 300 s")
+        assert median(started) < 60
+        assert defaults >= TIMES_FASTER * median(started)
+        while (state := airflow.run_state("proof_of_work", run)) not in FINISHED and time.monotonic() < deadline + 240:
+            time.sleep(1)
+        assert state == "success"
+    finally:
+        api.patch_node(node, {"spec": {"unschedulable": None}})
+        airflow.call("PATCH", f"/dags/airflows_own_executor/dagRuns/{plain_run}", json={"state": "failed"})
 
 
 def test_a20_it_takes_a_fifth_of_the_time_that_the_defaults_take(power_cut: dict[str, Any], airflow: AirflowApi) -> None:

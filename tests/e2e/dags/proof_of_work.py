@@ -16,6 +16,7 @@ PROOFS = Path("/opt/airflow/logs/proofs")
         "seconds": Param(3, type="number", description="How long the work takes"),
         "tail": Param(0, type="number", description="How long a try lives on after its work is done"),
         "folder": Param("none", type="string"),
+        "held": Param(False, type="boolean", description="Work on until the folder has a file named 'released'"),
     },
 )
 def proof_of_work() -> None:
@@ -37,6 +38,8 @@ def proof_of_work() -> None:
             with (folder / f"{what}-{number:04}-{attempt}").open("x") as proof:
                 proof.write(os.uname().nodename)
             time.sleep(seconds)
+            while params["held"] and not (folder / "released").exists():
+                time.sleep(1)
 
     prove.expand(number=numbers())
 
