@@ -6,6 +6,7 @@ in a scratch folder beside its final place and renamed into it: a build that was
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,10 +181,31 @@ def _build(tool: GoTool) -> dict[str, Path]:
     key = fingerprint(module / "go.mod", module / "go.sum", tool.ldflags, *sorted(tool.packages))
     home = cache_dir() / "tools" / f"{tool.module}-{key}"
     programs = {name: home / name for name in tool.packages}
-    if all(program.exists() for program in programs.values()):
-        return programs
-    scratch = home.with_name(f"{home.name}.{scratch_suffix()}")
-    scratch.mkdir(parents=True, exist_ok=True)
+    if not home.exists():
+        with _alone(tool.module):
+            if not home.exists():  # nobody built it meanwhile
+                _compile(tool, module, home)
+    return programs
+
+
+@contextmanager
+def _alone(task: str) -> Iterator[None]:
+    """Wait until no other process or thread does this: two builds of one thing take twice as long, and both are needed by both."""
+    file = cache_dir() / "locks" / task
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  {task}: another process is building it; waiting")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(tool: GoTool, module: Path, home: Path) -> None:
+    scratch = home.with_name(f"{home.name}.unfinished")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
     log = cache_dir() / "logs" / f"build-{tool.module}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     go = go_program()
@@ -194,12 +218,8 @@ def _build(tool: GoTool) -> dict[str, Path]:
             if subprocess.run(command, cwd=module, env=environment, stdout=out, stderr=out, check=False).returncode:
                 shutil.rmtree(scratch, ignore_errors=True)
                 raise ToolError(f"{name} did not build; read {log}")
-    if home.exists():  # another clone was faster
-        shutil.rmtree(scratch)
-    else:
-        scratch.rename(home)
+    scratch.rename(home)
     say(f"  {tool.module}: built in {time.monotonic() - started:.0f} s")
-    return programs
 
 
 def go_tools(*modules: str) -> dict[str, Path]:
