@@ -6,6 +6,7 @@ Every one is looked for as it is and in base64, because Kubernetes objects and c
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,8 @@ OWN_STORES = ("control-plane/etcd", "database.env.json")
 """Under the state folder: where the cluster itself keeps its Secrets (encrypted with a key of the stack on AWS), and what `make env` hands
 to psql, readable by its owner only.
 """
+LOGS = ("logs", "pulumi/home/logs", "nodes/*/log", "efs/*/logs*")
+"""Under the state folder."""
 
 
 def administrator(cloud: Cloud) -> client.ApiClient:
@@ -109,6 +112,21 @@ def pulumi_texts(cloud: Cloud, stack: str) -> Iterator[tuple[str, str]]:
             ["pulumi", *command, "--stack", stack], cwd=folder, env=engine_environment(cloud), capture_output=True, text=True, check=True
         )
         yield "pulumi " + " ".join(command), answer.stdout + answer.stderr
+
+
+def logs(cloud: Cloud) -> Iterator[tuple[str, bytes]]:
+    """What the cloud, the engine, nodes, pods and tasks have written so far."""
+    for pattern in LOGS:
+        for folder in cloud.home.glob(pattern):
+            for name, content in files(folder):
+                yield f"{folder.relative_to(cloud.home)}/{name}", content
+
+
+def image_layers(cloud: Cloud) -> Iterator[tuple[str, bytes]]:
+    """Manifests, configurations and unpacked layers of every image that the cloud's registry holds."""
+    for path in sorted(cloud.path("registry", "docker", "registry", "v2", "blobs").rglob("data")):
+        content = path.read_bytes()
+        yield f"image blob {path.parent.name}", gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
 def files(folder: Path, *, leave_out: Iterable[str] = ()) -> Iterator[tuple[str, bytes]]:

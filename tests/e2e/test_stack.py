@@ -5,6 +5,7 @@ Row ids are those of the feature list: A1-A19, A23, B1, B5-B7, C1.
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import time
@@ -20,6 +21,7 @@ from embedded.cloud import Cloud
 from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch, lifecycles
+from tests import canaries
 from tests.browser import browser
 from tests.e2e.conftest import HOME, NEXT_IMAGE_DAG, Commands, drop_dags, efs_folder, run_dag
 from tests.e2e.killer import kill_in_every_phase
@@ -252,6 +254,20 @@ def _core_pods(deployment: Deployment) -> list[client.V1Pod]:
     selector = "tier=airflow,component in (api-server,scheduler,dag-processor,triggerer)"
     pods = deployment.core_api().list_namespaced_pod(deployment.namespace, label_selector=selector).items
     return [pod for pod in pods if not pod.metadata.deletion_timestamp]
+
+
+def test_b3_no_secret_is_in_a_log_of_cloud_node_pod_or_task_or_in_an_image(cloud: Cloud, deployment: Deployment) -> None:
+    """After all of the above; what else could hold one is searched by the engine tier."""
+    data = deployment.core_api().read_namespaced_secret("airflow-secrets", deployment.namespace).data
+    planted = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    assert {"sql-alchemy-conn", "fernet-key", "api-secret-key", "jwt-secret", "admin-password"} < set(planted)
+    layers = dict(canaries.image_layers(cloud))
+    logs = dict(canaries.logs(cloud))
+    assert any(b"airflow_local_settings" in content for content in layers.values()), "the stack's own layers are searched"
+    assert any(b"Changing state of" in content for content in logs.values()), "the scheduler's log is searched"
+    assert any(b"try 1 of task 0 begins" in content for content in logs.values()), "tasks' logs are searched"
+    leaks = {where: hits for where, content in (layers | logs).items() if (hits := canaries.found_in(content, planted))}
+    assert leaks == {}
 
 
 def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, airflow: AirflowApi, deployment: Deployment) -> None:
