@@ -6,13 +6,13 @@ Every one is looked for as it is and in base64, because Kubernetes objects and c
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from kubernetes import client
 
 from embedded.cloud import Cloud
@@ -27,6 +27,8 @@ to psql, readable by its owner only.
 """
 LOGS = ("logs", "pulumi/home/logs", "nodes/*/log", "efs/*/logs*")
 """Under the state folder."""
+BASE_BYTES = 50_000_000
+"""The layer with Airflow itself is larger than this when packed, every other one far smaller."""
 
 
 def administrator(cloud: Cloud) -> client.ApiClient:
@@ -123,10 +125,12 @@ def logs(cloud: Cloud) -> Iterator[tuple[str, bytes]]:
 
 
 def image_layers(cloud: Cloud) -> Iterator[tuple[str, bytes]]:
-    """Manifests, configurations and unpacked layers of every image that the cloud's registry holds."""
+    """Manifests, configurations and unpacked layers of the images that the cloud's registry holds; not the base, older than the stack."""
     for path in sorted(cloud.path("registry", "docker", "registry", "v2", "blobs").rglob("data")):
         content = path.read_bytes()
-        yield f"image blob {path.parent.name}", gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        if len(content) < BASE_BYTES:
+            packed = content.startswith(zstandard.FRAME_HEADER)
+            yield f"image blob {path.parent.name}", zstandard.ZstdDecompressor().decompressobj().decompress(content) if packed else content
 
 
 def files(folder: Path, *, leave_out: Iterable[str] = ()) -> Iterator[tuple[str, bytes]]:
