@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from http import HTTPStatus
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.executors.kubernetes_executor import KubernetesExecutor
-from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_types import ADOPTED, FailureDetails, KubernetesResults
+from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_types import FailureDetails, KubernetesResults
+from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_utils import AirflowKubernetesScheduler
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import annotations_to_key
 from airflow.utils.session import NEW_SESSION, provide_session
 from airflow.utils.state import TaskInstanceState
-from kubernetes.client.rest import ApiException
 
 from airflow_on_eks.node_silence import LOST, NodeSilence
 
@@ -28,9 +27,9 @@ SILENT_LOOKS = 5
 TIMEOUT_SECONDS = 5
 """The scheduler's loop waits for an answer."""
 
-BUILT_UPON = ("_change_state", "sync")
+BUILT_UPON = {KubernetesExecutor: ("_change_state", "start", "sync"), AirflowKubernetesScheduler: ("_build_pod_request",)}
 """What it overrides, as in Airflow 3.3 with provider cncf.kubernetes 10.25."""
-if missing := [name for name in BUILT_UPON if not hasattr(KubernetesExecutor, name)]:
+if missing := [name for kind, names in BUILT_UPON.items() for name in names if not hasattr(kind, name)]:
     raise ImportError(f"this KubernetesExecutor has no {', '.join(missing)}: SpotKubernetesExecutor must be adapted to it")
 
 
@@ -44,6 +43,19 @@ class SpotKubernetesExecutor(KubernetesExecutor):
         self._looked = 0.0
         self._pods: dict[Any, str] = {}
         self._missing: dict[Any, int] = {}
+
+    def start(self) -> None:
+        """Note each pod as it is made: one that is deleted before the next look would never be missed."""
+        super().start()
+        scheduler: Any = self.kube_scheduler
+        build = scheduler._build_pod_request
+
+        def build_and_note(job: Any) -> Any:
+            pod = build(job)
+            self._pods[job.key] = pod.metadata.name
+            return pod
+
+        scheduler._build_pod_request = build_and_note
 
     def sync(self) -> None:
         """Airflow's own work, and now and then a look at what it does not see."""
@@ -74,6 +86,8 @@ class SpotKubernetesExecutor(KubernetesExecutor):
                 node = pod["spec"]["nodeName"]
                 self._delete(name)
                 self._failed(key, name, "NodeLost", f"node {node} no longer renews its lease")
+        if not self.task_queue.empty():
+            return  # a pod that could not be made is there to be made again
         for key, name in list(self._pods.items()):
             if key not in self.running or name in pods:
                 self._missing.pop(key, None)
@@ -124,25 +138,11 @@ class SpotKubernetesExecutor(KubernetesExecutor):
         self.result_queue.put(KubernetesResults(key, TaskInstanceState.FAILED, pod, self.kube_config.kube_namespace, "0", details))
 
     def _change_state(self, results: KubernetesResults, **kwargs: Any) -> None:
-        details: FailureDetails | None = None
         if results.state is None and self._left_running(results):
             # the supervisor ended in peace, but leaves a retry it never asked for to the scheduler
-            details = {"pod_status": "Succeeded", "pod_reason": "TaskKilled"}
-        elif results.state == ADOPTED and not self._is_there(results.pod_name):
-            # a pod deleted without grace leaves the watch as one does that another scheduler takes over: with no word of a deletion
-            details = {"pod_status": "Failed", "pod_reason": "PodDeleted"}
-        if details:
+            details: FailureDetails = {"pod_status": "Succeeded", "pod_reason": "TaskKilled"}
             results = results._replace(state=TaskInstanceState.FAILED, failure_details=details)
         super()._change_state(results, **kwargs)
-
-    def _is_there(self, pod: str) -> bool:
-        try:
-            self._get(self._pods_path(pod))
-        except ApiException as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise  # Airflow comes back to it
-            return False
-        return True
 
     @provide_session
     def _left_running(self, results: KubernetesResults, *, session: Any = NEW_SESSION) -> bool:

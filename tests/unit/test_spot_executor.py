@@ -27,19 +27,21 @@ class AirflowsOwn:
         self.running: set[str] = set()
         self.result_queue: Queue[Results] = Queue()
 
-        self.changed: list[Results] = []
+        self.task_queue: Queue[str] = Queue()
+
+    def start(self) -> None:
+        self.kube_scheduler = PodMaker()
 
     def sync(self) -> None: ...
 
-    def _change_state(self, results: Results) -> None:
-        self.changed.append(results)
+    def _change_state(self, results: Results) -> None: ...
 
 
-class ApiException(Exception):
-    """The Kubernetes client's."""
+class PodMaker:
+    """As much of AirflowKubernetesScheduler."""
 
-    def __init__(self, status: int) -> None:
-        self.status = status
+    def _build_pod_request(self, job: Any) -> Any:
+        return SimpleNamespace(metadata=SimpleNamespace(name=f"pod-of-{job.key}"))
 
 
 @pytest.fixture
@@ -48,14 +50,13 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     airflow: dict[str, dict[str, Any]] = {
         f"{kubernetes}.executors.kubernetes_executor": {"KubernetesExecutor": AirflowsOwn},
         f"{kubernetes}.executors.kubernetes_executor_types": {
-            "ADOPTED": "adopted",
             "FailureDetails": dict,
             "KubernetesResults": Results,
         },
+        f"{kubernetes}.executors.kubernetes_executor_utils": {"AirflowKubernetesScheduler": PodMaker},
         f"{kubernetes}.kubernetes_helper_functions": {"annotations_to_key": lambda annotations: annotations["task"]},
         "airflow.utils.session": {"NEW_SESSION": None, "provide_session": lambda function: function},
         "airflow.utils.state": {"TaskInstanceState": SimpleNamespace(FAILED="failed", RUNNING="running")},
-        "kubernetes.client.rest": {"ApiException": ApiException},
     }
     for name in {part.rsplit(".", cut)[0] for part in airflow for cut in range(1, part.count(".") + 1)} | airflow.keys():
         module = ModuleType(name)
@@ -66,6 +67,7 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.cluster = []
     monkeypatch.setattr(made, "_renewals", dict)
     monkeypatch.setattr(made, "_get", lambda path: {"items": made.cluster})
+    made.start()
     yield made
     for name in ("airflow_on_eks.spot_executor", "airflow_on_eks.node_silence", "airflow_on_eks"):
         del sys.modules[name]
@@ -74,6 +76,7 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def begin(executor: Any, task: str) -> dict[str, Any]:
     """A task that is handed over, and its pod in the cluster."""
     executor.running.add(task)
+    executor.kube_scheduler._build_pod_request(SimpleNamespace(key=task))
     return {"metadata": {"name": f"pod-of-{task}", "annotations": {"task": task}}, "spec": {}, "status": {"phase": "Pending"}}
 
 
@@ -85,13 +88,24 @@ def looks(executor: Any, number: int) -> list[tuple[str, str, str]]:
     return [(result.key, result.pod_name, result.failure_details["pod_reason"]) for result in found]
 
 
+def test_a_pod_that_is_deleted_before_the_first_look_is_missed(executor: Any) -> None:
+    begin(executor, "early")
+    assert looks(executor, 4) == [], "its last event may be on the way"
+    assert looks(executor, 1) == [("early", "pod-of-early", "PodDeleted")]
+    assert looks(executor, 10) == [], "reported once"
+
+
+def test_a_pod_that_could_not_be_made_is_not_missed_while_it_waits_to_be_made_again(executor: Any) -> None:
+    begin(executor, "refused by a quota")
+    executor.task_queue.put("again")
+    assert looks(executor, 20) == []
+
+
 def test_a_pod_that_was_seen_and_is_deleted_is_missed(executor: Any) -> None:
     executor.cluster.append(begin(executor, "later"))
     assert looks(executor, 20) == []
     executor.cluster.clear()
-    assert looks(executor, 4) == [], "its last event may be on the way"
-    assert looks(executor, 1) == [("later", "pod-of-later", "PodDeleted")]
-    assert looks(executor, 10) == [], "reported once"
+    assert looks(executor, 5) == [("later", "pod-of-later", "PodDeleted")]
 
 
 def test_a_task_that_waits_for_its_pod_or_has_ended_is_left_alone(executor: Any) -> None:
@@ -101,33 +115,3 @@ def test_a_task_that_waits_for_its_pod_or_has_ended_is_left_alone(executor: Any)
     executor.cluster.clear()
     executor.running.remove("ended")
     assert looks(executor, 20) == []
-
-
-def leaves_the_watch(executor: Any, answer: int) -> Any:
-    """What becomes of a result that says another scheduler has adopted the pod, when asking for the pod is answered so."""
-
-    def get(path: str) -> dict[str, Any]:
-        assert path == "/api/v1/namespaces/airflow/pods/pod-of-it"
-        if answer != 200:
-            raise ApiException(answer)
-        return {}
-
-    executor._get = get
-    executor._change_state(Results("it", "adopted", "pod-of-it", "airflow", "7", None))
-    [result] = executor.changed
-    return result
-
-
-def test_a_pod_deleted_without_grace_is_a_failure_and_no_adoption(executor: Any) -> None:
-    result = leaves_the_watch(executor, 404)
-    assert (result.state, result.failure_details["pod_reason"], result.pod_name) == ("failed", "PodDeleted", "pod-of-it")
-
-
-def test_a_pod_that_another_scheduler_took_over_is_left_to_it(executor: Any) -> None:
-    assert leaves_the_watch(executor, 200).state == "adopted"
-
-
-def test_a_pod_that_cannot_be_asked_for_is_asked_for_again(executor: Any) -> None:
-    with pytest.raises(ApiException):
-        leaves_the_watch(executor, 500)
-    assert executor.changed == []
