@@ -33,7 +33,7 @@ key = EncryptionKey("airflow", EncryptionKeyArgs(**vars(settings.encryption), **
 stored: dict = {"kms_key_arn": key.arn, "tags": tags}
 network = Network("airflow", NetworkArgs(**vars(settings.network), **stored, region=settings.region))
 cluster = Cluster("airflow", ClusterArgs(**stored, network=network.ids, cluster=settings.cluster, core=settings.core))
-workers = worker_node_groups(settings.workers, cluster.node_wiring, tags)
+workers = worker_node_groups(settings.workers, cluster.node_wiring, cluster.efs_driver_version, tags)
 data: dict = {"vpc_id": network.ids.vpc_id, "subnet_ids": network.ids.private, "client_security_group_id": cluster.node_security_group_id}
 k8s_provider = k8s.Provider("kubernetes", kubeconfig=cluster.kubeconfig, enable_config_map_mutable=True, enable_secret_mutable=True)
 on_cluster = pulumi.ResourceOptions(providers=[k8s_provider])

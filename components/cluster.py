@@ -13,7 +13,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_eks as eks
 
-from components import iam_policies, spot_pools
+from components import efs_driver, iam_policies, spot_pools
 from components.cost_tags import component_tags
 from components.network import NetworkIds
 from components.node_group import NodeGroupSpec, NodeWiring, managed_node_group
@@ -57,6 +57,8 @@ class Cluster(pulumi.ComponentResource):
     """What every further node group needs."""
     cluster_security_group_id: pulumi.Output[str]
     """EKS's own: on the control plane's interfaces and on every node."""
+    efs_driver_version: pulumi.Output[str]
+    """Of the add-on; known before it is installed, so that node groups need not wait for it."""
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-on-eks:index:Cluster", name, None, opts)
@@ -112,6 +114,7 @@ class Cluster(pulumi.ComponentResource):
             subnet_ids=args.network.nodes,
             security_group_ids=(self.cluster_security_group_id, nodes.id),
         )
+        self.efs_driver_version = self._default_version(efs_driver.ADD_ON, args)
         core = self._core_nodes(name, args)
         self._add_ons(name, args, core, tags)
         self.register_outputs(
@@ -121,6 +124,7 @@ class Cluster(pulumi.ComponentResource):
                 "node_security_group_id": self.node_security_group_id,
                 "node_wiring": {**vars(self.node_wiring), "security_group_ids": list(self.node_wiring.security_group_ids)},
                 "cluster_security_group_id": self.cluster_security_group_id,
+                "efs_driver_version": self.efs_driver_version,
             }
         )
 
@@ -153,7 +157,8 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-efs-driver-policy", role=role.name, policy_arn=iam_policies.EFS_DRIVER_POLICY, opts=child
         )
         # its controller is a Deployment, which is not healthy before there are nodes
-        self._add_on(f"{name}-efs-driver", "aws-efs-csi-driver", args, tags, role=role, after=[agent, policy, core])
+        after = [agent, policy, core]
+        self._add_on(f"{name}-efs-driver", efs_driver.ADD_ON, args, tags, version=self.efs_driver_version, role=role, after=after)
 
     def _add_on(
         self,
@@ -162,24 +167,27 @@ class Cluster(pulumi.ComponentResource):
         args: ClusterArgs,
         tags: Mapping[str, str],
         *,
+        version: pulumi.Output[str] | None = None,
         role: aws.iam.Role | None = None,
         after: Sequence[pulumi.Resource] = (),
     ) -> aws.eks.Addon:
-        version = aws.eks.get_addon_version_output(
-            addon_name=add_on, kubernetes_version=args.cluster.kubernetes_version, opts=pulumi.InvokeOptions(parent=self)
-        ).version
         accounts = EFS_SERVICE_ACCOUNTS if role is not None else ()
         return aws.eks.Addon(
             name,
             cluster_name=self.name,
             addon_name=add_on,
-            addon_version=version,
+            addon_version=version or self._default_version(add_on, args),
             pod_identity_associations=[{"service_account": account, "role_arn": role.arn} for account in accounts if role] or None,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
+
+    def _default_version(self, add_on: str, args: ClusterArgs) -> pulumi.Output[str]:
+        return aws.eks.get_addon_version_output(
+            addon_name=add_on, kubernetes_version=args.cluster.kubernetes_version, opts=pulumi.InvokeOptions(parent=self)
+        ).version
 
 
 def log_group_name(cluster: str) -> str:

@@ -16,7 +16,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 import yaml
 
-from components import iam_policies
+from components import efs_driver, iam_policies
 from components.cost_tags import component_tags
 from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE
 
@@ -153,6 +153,8 @@ def chart_values(cluster_name: pulumi.Input[str], region: str, *, by_priority: b
             "balance-similar-node-groups": True,  # spread over Spot pools
             # groups of one priority are told apart by the second
             "expander": "priority,least-waste" if by_priority else "least-waste",
+            # planned with it, no pod would fit a new node, and none would be started; a node that still has it counts as not ready
+            "startup-taint": efs_driver.STARTUP_TAINT,
             "skip-nodes-with-system-pods": False,  # CoreDNS must not keep an idle node alive
             # a pool without capacity is given up in time to try another, long before Airflow gives up the task (task_queued_timeout);
             # upstream's own 15m would let the fallback wait as long

@@ -8,9 +8,9 @@ from decimal import Decimal
 from components.cost_items import Context, Item, names, number, priced
 from components.cost_money import HOURS_PER_MONTH, UNKNOWN_MONEY, Money
 from components.cost_prices import Prices
-from components.placement_plan import DEFAULT_INSTANCE_TYPE
+from components.placement_plan import DEFAULT_INSTANCE_TYPE, lasts
 from components.planned import PlannedResource
-from components.planned_values import at
+from components.planned_values import at, is_known
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -25,7 +25,8 @@ def node_groups(resources: Sequence[PlannedResource], context: Context) -> Itera
         name = given if isinstance(given, str) else resource.name
         spot = resource.inputs.get("capacityType") == "SPOT"
         kind, part = ("Spot workers", "workers") if spot else ("Core nodes", "core")
-        if not spot and resource.inputs.get("taints"):
+        taints = resource.inputs.get("taints") or ()
+        if not spot and (not is_known(taints) or any(map(lasts, taints))):
             kind, part = "Overflow nodes", "workers"
         scaling = resource.inputs.get("scalingConfig")
         desired, most = (number(at(scaling, size)) for size in ("desiredSize", "maxSize"))

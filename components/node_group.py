@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import iam_policies, spot_pools
+from components import efs_driver, iam_policies, spot_pools
 from components.node_template_tags import OWNER, node_template_tags
 
 TAGGED = ("instance", "volume", "network-interface")
@@ -52,6 +52,8 @@ class NodeGroupSpec:
     """Value of the label `lifecycle`."""
     taint_effect: str | None = None
     """Effect of the taint spotInstance=true; None: no taint."""
+    startup_taints: pulumi.Input[Sequence[str]] = ()
+    """Keys of taints that nodes begin with and that something takes off once the node is ready. No pod has to tolerate them."""
     tags: Mapping[str, str]
 
 
@@ -71,7 +73,8 @@ def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) 
     ]
     template = _launch_template(f"{name}-template", spec, child)
     shape = _shape(spec, pulumi.InvokeOptions(parent=parent))
-    taint = {"key": spot_pools.TAINT_KEY, "value": spot_pools.TAINT_VALUE, "effect": spec.taint_effect}
+    own = [{"key": spot_pools.TAINT_KEY, "value": spot_pools.TAINT_VALUE, "effect": spec.taint_effect}] if spec.taint_effect else []
+    passing = pulumi.Output.from_input(spec.startup_taints).apply(lambda keys: [{"key": key, "effect": efs_driver.EFFECT} for key in keys])
     group = aws.eks.NodeGroup(
         name,
         cluster_name=spec.wiring.cluster_name,
@@ -87,7 +90,7 @@ def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) 
         scaling_config={"min_size": spec.min_size, "desired_size": spec.desired_size, "max_size": spec.max_size},
         update_config={"max_unavailable": 1},
         labels={spot_pools.LIFECYCLE_LABEL: spec.lifecycle},
-        taints=[taint] if spec.taint_effect else [],
+        taints=passing.apply(lambda more: [*own, *more]),
         tags=spec.tags,
         opts=pulumi.ResourceOptions(
             parent=parent,

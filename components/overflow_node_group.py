@@ -7,7 +7,7 @@ to be started). Without it a task waits for as long as the Spot pools are empty.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -31,6 +31,8 @@ class OverflowNodeGroupArgs:
     volume_gib: int
     """Root disk, GiB."""
     tags: Mapping[str, str]
+    startup_taints: pulumi.Input[Sequence[str]] = ()
+    """Keys of taints that nodes begin with; for clusters where something takes them off, such as the EFS driver (efs_driver)."""
 
     def __post_init__(self) -> None:
         problems = spot_pools.list_problems(self.instance_types)
@@ -61,6 +63,7 @@ class OverflowNodeGroup(pulumi.ComponentResource):
             capacity_type="ON_DEMAND",
             lifecycle=spot_pools.OVERFLOW_LIFECYCLE,
             taint_effect=spot_pools.hard_effect(args.taint_effect),
+            startup_taints=args.startup_taints,
             tags=component_tags(args.tags, "workers", capacity="on-demand", Name=name),
         )
         outputs = told(managed_node_group(name, spec, self))

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from components import efs_driver
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import at, known
 from components.spot_pools import EFFECTS
@@ -28,7 +29,7 @@ POD_SPECS = {
 LASTING = {"kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet", CHART_RELEASE}
 DEFAULT_INSTANCE_TYPE = "t3.medium"
 """EKS API reference, CreateNodegroup instanceTypes."""
-STARTUP_TAINTS = {"efs.csi.aws.com/agent-not-ready", "ebs.csi.aws.com/agent-not-ready"}
+STARTUP_TAINTS = {efs_driver.STARTUP_TAINT, "ebs.csi.aws.com/agent-not-ready"}
 """Put on a new node and taken off by its storage driver within a minute."""
 DAEMONS_MILLICPU = 150
 """What the VPC CNI (50m) and kube-proxy (100m) ask for on every node."""
@@ -140,6 +141,11 @@ def planned_pods(plan: Iterable[PlannedResource]) -> list[Pod]:
             spec["containers"] = [{"name": "chart", "resources": values.get("resources") or {}}]
             pods.append(Pod(name=f"chart {resource.name}", spec=spec, replicas=1, resource=resource))
     return pods
+
+
+def lasts(taint: Any) -> bool:
+    """Whether a taint of a node group stays on its nodes: pods that do not tolerate it never come."""
+    return at(taint, "key") not in STARTUP_TAINTS
 
 
 def planned_groups(plan: Iterable[PlannedResource]) -> list[NodeGroup]:

@@ -108,6 +108,8 @@ class WorkerSettings:
     """Used with the fallback on-demand only."""
     taint_effect: TaintEffect
     """In EKS's spelling; Kubernetes' spelling is accepted in the stack file."""
+    await_efs_driver: bool
+    """Whether new nodes begin with the EFS driver's startup taint."""
     volume_gib: int
 
 

@@ -6,7 +6,7 @@ that are at risk and drains them on the two-minute notice. Without the taint, po
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -33,6 +33,8 @@ class SpotNodeGroupArgs:
     volume_gib: int
     """Root disk, GiB."""
     tags: Mapping[str, str]
+    startup_taints: pulumi.Input[Sequence[str]] = ()
+    """Keys of taints that nodes begin with; for clusters where something takes them off, such as the EFS driver (efs_driver)."""
 
     def __post_init__(self) -> None:
         problems = spot_pools.list_problems(self.instance_types)
@@ -65,6 +67,7 @@ class SpotNodeGroup(pulumi.ComponentResource):
             capacity_type="SPOT",
             lifecycle=spot_pools.SPOT_LIFECYCLE,
             taint_effect=args.taint_effect,
+            startup_taints=args.startup_taints,
             tags=component_tags(args.tags, "workers", capacity="spot", Name=name),
         )
         outputs = told(managed_node_group(name, spec, self))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from components import spot_pools
+from components import efs_driver, spot_pools
 from components.node_group import NodeWiring
 from components.overflow_node_group import OverflowNodeGroup, OverflowNodeGroupArgs
 from components.settings import WorkerSettings
@@ -31,8 +31,20 @@ class WorkerNodeGroups:
         return {"cluster_name": self.cluster_name, "priorities": self.priorities}
 
 
-def worker_node_groups(workers: WorkerSettings, wiring: NodeWiring, tags: Mapping[str, str]) -> WorkerNodeGroups:
-    """One component for each group of the settings."""
+def worker_node_groups(
+    workers: WorkerSettings, wiring: NodeWiring, efs_driver_version: pulumi.Input[str], tags: Mapping[str, str]
+) -> WorkerNodeGroups:
+    """One component for each group of the settings.
+
+    Args:
+        workers: the settings.
+        wiring: the cluster.
+        efs_driver_version: version of the add-on that takes the startup taint off new nodes.
+        tags: cost tags.
+    """
+    startup_taints: pulumi.Input[Sequence[str]] = ()
+    if workers.await_efs_driver:
+        startup_taints = pulumi.Output.from_input(efs_driver_version).apply(efs_driver.startup_taints)
     spot = [
         SpotNodeGroup(
             group.name,
@@ -43,6 +55,7 @@ def worker_node_groups(workers: WorkerSettings, wiring: NodeWiring, tags: Mappin
                 desired_size=group.desired_size,
                 max_size=group.max_size,
                 taint_effect=workers.taint_effect,
+                startup_taints=startup_taints,
                 volume_gib=workers.volume_gib,
                 tags=tags,
             ),
@@ -58,6 +71,7 @@ def worker_node_groups(workers: WorkerSettings, wiring: NodeWiring, tags: Mappin
             instance_types=workers.overflow.instance_types,
             max_size=workers.overflow.max_size,
             taint_effect=workers.taint_effect,
+            startup_taints=startup_taints,
             volume_gib=workers.volume_gib,
             tags=tags,
         ),

@@ -35,7 +35,7 @@ ADDONS = {  # name: (namespace, versions newest first, pods need IAM permissions
     "kube-proxy": ("kube-system", ("v1.36.0-eksbuild.2", "v1.35.0-eksbuild.2", "v1.34.1-eksbuild.2"), False),
     "coredns": ("kube-system", ("v1.13.1-eksbuild.1", "v1.12.4-eksbuild.1"), False),
     "eks-pod-identity-agent": ("kube-system", ("v1.3.10-eksbuild.2", "v1.3.10-eksbuild.1"), False),
-    "aws-efs-csi-driver": ("kube-system", ("v2.3.0-eksbuild.1", "v2.1.15-eksbuild.1"), True),
+    "aws-efs-csi-driver": ("kube-system", ("v3.4.2-eksbuild.1", "v3.4.1-eksbuild.1"), True),
     "aws-ebs-csi-driver": ("kube-system", ("v1.55.0-eksbuild.1", "v1.53.0-eksbuild.1"), True),
     "metrics-server": ("kube-system", ("v0.8.0-eksbuild.6", "v0.8.0-eksbuild.3"), False),
     "amazon-cloudwatch-observability": ("amazon-cloudwatch", ("v4.7.0-eksbuild.1",), True),

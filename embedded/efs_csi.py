@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from embedded import file_system
+from embedded import file_system, startup_taint
 from embedded.cloud import Cloud, CloudError, load
 
 DRIVER = "efs.csi.aws.com"
-VERSION = "v2.1.15"
+VERSION = "v3.4.2"
 PLUGINS = Path("/var/lib/kubelet/plugins")
 REGISTRATIONS = Path("/var/lib/kubelet/plugins_registry")
 _TYPES = {"string": 9, "bool": 8}
@@ -73,6 +74,17 @@ def install(cloud: Cloud) -> None:
     spec = {"attachRequired": False, "fsGroupPolicy": "ReadWriteOnceWithFSType", "podInfoOnMount": False}
     apply(cloud, [{"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": DRIVER}, "spec": spec}])
     installed_flag(cloud).touch()
+    if cloud.simulated:
+        from embedded.nodes import nodes
+
+        simulated_ready(cloud, [spec.name for spec in nodes(cloud)])
+
+
+def simulated_ready(cloud: Cloud, names: Iterable[str]) -> None:
+    """What the driver's process does on real nodes when it is ready; nothing as long as the driver is not installed."""
+    if installed_flag(cloud).exists():
+        for name in names:
+            startup_taint.take_off(cloud, name)
 
 
 def uninstall(cloud: Cloud) -> None:
@@ -107,6 +119,14 @@ class Driver:
     def registration_info(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Who this driver is, for the kubelet's plugin registration."""
         return MESSAGES["PluginInfo"](type="CSIPlugin", name=DRIVER, endpoint=str(self.socket), supported_versions=["1.0.0"])
+
+    def registered(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """The kubelet has taken the driver in, or says why not: only now can a pod be mounted for."""
+        if request.plugin_registered:
+            threading.Thread(target=startup_taint.take_off, args=(self.cloud, self.node), daemon=True).start()
+        else:
+            print(f"the kubelet refused {DRIVER}: {request.error}", flush=True)
+        return MESSAGES["Empty"]()
 
     def nothing(self, request: Any, context: grpc.ServicerContext) -> Any:
         """An empty answer: no optional capability, or nothing to say."""
@@ -161,7 +181,7 @@ def _handlers(driver: Driver) -> list[grpc.GenericRpcHandler]:
         },
         "pluginregistration.Registration": {
             "GetInfo": (driver.registration_info, "Empty"),
-            "NotifyRegistrationStatus": (driver.nothing, "RegistrationStatus"),
+            "NotifyRegistrationStatus": (driver.registered, "RegistrationStatus"),
         },
     }
 

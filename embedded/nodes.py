@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from embedded import node_config, processes, simulation
+from embedded import efs_csi, node_config, processes, simulation
 from embedded.cloud import PROJECT, Cloud, CloudError
 from embedded.control_plane import kubectl
 from embedded.network import command, ensure_bridge
@@ -146,6 +146,8 @@ def start_nodes(cloud: Cloud, specs: Sequence[NodeSpec]) -> list[NodeSpec]:
                 ensure_bridge(cloud)
                 _power_on(cloud, named, number)
         _wait_ready(cloud, started, since=since)
+        if cloud.simulated:
+            efs_csi.simulated_ready(cloud, [spec.name for spec in started])
     except BaseException:
         for spec in started:
             stop_node(cloud, spec.name, sudden=True)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from components import reachability
+from components import efs_driver, reachability
 from components.iam_policies import NODE_POLICIES
-from components.placement_plan import STARTUP_TAINTS
+from components.placement_plan import STARTUP_TAINTS, lasts
 from components.planned import UNKNOWN
 from components.planned_values import at, is_known, known
 from components.spot_pools import EFFECTS
@@ -79,6 +79,23 @@ policy("group-spot-tainted", NODE_GROUP, "",
        "pods that are no tasks land on nodes that may go", "taint the Spot group spotInstance=true, NO_SCHEDULE",
        lambda it: it.at("capacityType") != "SPOT" or it.at("taints") is UNKNOWN or any(
            taint.get("effect") in ("NO_SCHEDULE", "NO_EXECUTE") and taint.get("key") not in STARTUP_TAINTS for taint in it.items("taints")))
+policy("startup-taint-comes-off", NODE_GROUP, "",
+       "nothing takes the startup taint off: no pod ever runs on the group's nodes",
+       f"install a version of {efs_driver.ADD_ON} that does, or set workers.awaitEfsDriver to false", lambda it: _taint_problems(it))
+policy("startup-taint-not-on-core", NODE_GROUP, "",
+       "the cluster's own programs, CoreDNS too, would wait for the file system's driver: without it nothing runs that could repair it",
+       "put startup taints on workers' groups only",
+       lambda it: it.at("taints") is UNKNOWN or not _passing(it) or any(map(lasts, it.items("taints"))))
+policy("startup-taint-not-tolerated", POD, "",
+       "it would start before the node's driver is ready, and fail to mount", "tolerate taints by key, and never a startup taint",
+       lambda it: not any(entry.get("key") in STARTUP_TAINTS or (not entry.get("key") and entry.get("operator") == "Exists")
+                          for entry in it.items("tolerations")))
+policy("startup-taint-told-autoscaler", CHART, "",
+       "the autoscaler takes the startup taint for a lasting one: it finds that no pod fits a new node, and starts none",
+       "name the taint in the chart's extraArgs.startup-taint",
+       lambda it: "autoscaler" not in str(it.at("chart")) or [
+           key for key in sorted({key for group in it.plan.subjects(NODE_GROUP) for key in _passing(group)})
+           if key != known(it.at("values"), Mapping, {}).get("extraArgs", {}).get("startup-taint")])
 policy("pod-toleration-spelling", POD, "",
        "Kubernetes spells taint effects its own way and refuses this", f"use {', '.join(EFFECTS.values())}, or name no effect",
        lambda it: [str(entry["effect"]) for entry in it.items("tolerations")
@@ -138,6 +155,21 @@ def _(it: Subject) -> Verdict:
     if not isinstance(eks_group, str) or any(_has_unknown(resource.inputs) for resource in resources if resource.type in involved):
         return UNKNOWN  # ids are known once they exist: the state after a deployment answers
     return reachability.problems(resources, eks_group)
+
+
+def _passing(group: Subject) -> list[str]:
+    return [str(taint.get("key")) for taint in group.items("taints") if not lasts(taint)]
+
+
+def _taint_problems(it: Subject) -> Verdict:
+    if it.at("taints") is UNKNOWN:
+        return UNKNOWN
+    if efs_driver.STARTUP_TAINT not in _passing(it):
+        return True
+    versions = [addon.at("addonVersion") for addon in it.plan.subjects(ADDON) if addon.at("addonName") == efs_driver.ADD_ON]
+    if not all(map(is_known, versions)):
+        return UNKNOWN
+    return [why for version in versions if (why := efs_driver.problem(str(version)))] if versions else False
 
 
 def _has_unknown(inputs: Mapping[str, Any]) -> bool:

@@ -64,7 +64,7 @@ def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
 
 LOOKUPS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "aws:ec2/getInstanceType:getInstanceType": _instance_type,
-    "aws:eks/getAddonVersion:getAddonVersion": lambda args: {**args, "version": "v1.2.3-eksbuild.1"},
+    "aws:eks/getAddonVersion:getAddonVersion": lambda args: {**args, "version": "v3.4.2-eksbuild.1"},
     "aws:index/getCallerIdentity:getCallerIdentity": lambda args: {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/test"},
     "aws:index/getRegion:getRegion": lambda args: {"region": "us-west-2", "name": "us-west-2", "id": "us-west-2"},
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": lambda args: {

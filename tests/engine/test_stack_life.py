@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from kubernetes import client, config
 from pulumi import automation as auto
 
+from components.efs_driver import STARTUP_TAINT
 from embedded.control_plane import admin_kubeconfig
 from embedded.engine import Progress, shipped_stacks
 from operations import hibernation, hibernation_pods
@@ -109,8 +110,20 @@ def _knows_its_nodes(engine: Engine, cluster: str, group: str, *, lifecycle: str
     listed = engine.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[made[0]["name"]])["AutoScalingGroups"]
     tags = {tag["Key"].removeprefix("k8s.io/cluster-autoscaler/"): tag["Value"] for tag in listed[0]["Tags"]}
     assert tags["node-template/label/lifecycle"] == lifecycle
-    assert tags["node-template/taint/spotInstance"] == "true:NoSchedule"
+    assert {key: value for key, value in tags.items() if "/taint/" in key} == {"node-template/taint/spotInstance": "true:NoSchedule"}
     assert tags[cluster] == "owned"
+
+
+def test_new_nodes_are_free_of_the_startup_taint_once_the_driver_is_there(engine: Engine) -> None:
+    eks = engine.client("eks")
+    cluster = eks.list_clusters()["clusters"][0]
+    taints = eks.describe_nodegroup(clusterName=cluster, nodegroupName="ng-spot1")["nodegroup"]["taints"]
+    assert {"key": STARTUP_TAINT, "effect": "NO_EXECUTE"} in taints
+    assert _taints(spot_nodes(admin(engine))) == {("spotInstance", "NoSchedule")}
+
+
+def _taints(nodes: dict[str, client.V1Node]) -> set[tuple[str, str]]:
+    return {(taint.key, taint.effect) for node in nodes.values() for taint in node.spec.taints or []}
 
 
 def test_a20_an_interrupted_spot_node_is_replaced_drained_and_gone_and_the_stack_has_no_drift(engine: Engine) -> None:
@@ -131,6 +144,7 @@ def test_a20_an_interrupted_spot_node_is_replaced_drained_and_gone_and_the_stack
     assert before[gone].spec.provider_id.endswith(chosen["targetInformation"]["arn"].rpartition("/")[2])
     assert cordoned == {gone}, "the replacement is there before the old node is cordoned"
     assert len(after) == len(before)
+    assert _taints(after) == {("spotInstance", "NoSchedule")}, "its replacement takes tasks"
     sizes = {group["DesiredCapacity"] for group in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]}
     assert sizes == {2}, "a replacement is no growth"
     assert set(engine.stack("local").refresh(suppress_progress=True).summary.resource_changes or {}) == {"same"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.efs_driver import STARTUP_TAINT
 from components.planned import UNKNOWN, PlannedResource
 
 
@@ -45,7 +46,7 @@ SPOT = node_group(
     capacity="SPOT",
     types=["m5.large", "m4.large", "m5a.large"],
     sizes=(1.0, 2.0, 4.0),
-    taints=[{"key": "spotInstance", "value": "true", "effect": "NO_SCHEDULE"}],
+    taints=[{"key": "spotInstance", "value": "true", "effect": "NO_SCHEDULE"}, {"key": STARTUP_TAINT, "effect": "NO_EXECUTE"}],
 )
 OVERFLOW = node_group(
     "ng-overflow",

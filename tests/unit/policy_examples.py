@@ -114,6 +114,7 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"addonName": "vpc-cni", "addonVersion": "v1", "configurationValues": '{"enableNetworkPolicy":"true"}'},
     ),
     "agent": ("aws:eks/addon:Addon", "cluster", {"addonName": "eks-pod-identity-agent", "addonVersion": "v1"}),
+    "efs-driver": ("aws:eks/addon:Addon", "cluster", {"addonName": "aws-efs-csi-driver", "addonVersion": "v3.4.2-eksbuild.1"}),
     "identity": ("aws:eks/podIdentityAssociation:PodIdentityAssociation", "autoscaler", {"serviceAccount": "cluster-autoscaler"}),
     "nodes": (
         "aws:eks/nodeGroup:NodeGroup",
@@ -137,7 +138,10 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
             "launchTemplate": {"id": UNKNOWN, "version": "1"},
             "subnetIds": ["subnet-a", "subnet-b"],
             "labels": {"lifecycle": "Ec2Spot"},
-            "taints": [{"key": "spotInstance", "value": "true", "effect": "NO_SCHEDULE"}],
+            "taints": [
+                {"key": "spotInstance", "value": "true", "effect": "NO_SCHEDULE"},
+                {"key": "efs.csi.aws.com/agent-not-ready", "effect": "NO_EXECUTE"},
+            ],
         },
     ),
     **{
@@ -358,7 +362,11 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "chart": (
         "kubernetes:helm.sh/v3:Release",
         "autoscaler",
-        {"chart": "cluster-autoscaler", "namespace": "kube-system", "values": {"awsRegion": "us-west-2"}},
+        {
+            "chart": "cluster-autoscaler",
+            "namespace": "kube-system",
+            "values": {"awsRegion": "us-west-2", "extraArgs": {"startup-taint": "efs.csi.aws.com/agent-not-ready"}},
+        },
     ),
     "scheduler": (
         "kubernetes:apps/v1:Deployment",
@@ -575,6 +583,13 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("group-names-types", "spot", "instanceTypes", REMOVED),
     ("group-taint-spelling", "spot", "taints.0.effect", "NoSchedule"),
     ("group-spot-tainted", "spot", "taints", []),
+    ("group-spot-tainted", "spot", "taints", [{"key": "efs.csi.aws.com/agent-not-ready", "effect": "NO_EXECUTE"}]),
+    ("startup-taint-comes-off", "efs-driver", "", REMOVED),
+    ("startup-taint-comes-off", "efs-driver", "addonVersion", "v3.5.0-eksbuild.1"),
+    ("startup-taint-not-on-core", "nodes", "taints", [{"key": "efs.csi.aws.com/agent-not-ready", "effect": "NO_EXECUTE"}]),
+    ("startup-taint-not-tolerated", "scheduler", f"{SCHEDULER}.tolerations", [{"key": "efs.csi.aws.com/agent-not-ready"}]),
+    ("startup-taint-not-tolerated", "scheduler", f"{SCHEDULER}.tolerations", [{"operator": "Exists"}]),
+    ("startup-taint-told-autoscaler", "chart", "values.extraArgs", REMOVED),
     ("pod-toleration-spelling", "scheduler", f"{SCHEDULER}.tolerations", [{"key": "spotInstance", "effect": "NO_SCHEDULE"}]),
     ("autoscaler-knows-region", "chart", "values.awsRegion", REMOVED),
     ("image-fits-nodes", "image", "platforms", ["linux/arm64"]),

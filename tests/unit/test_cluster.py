@@ -148,7 +148,7 @@ def test_a7_b3_the_efs_driver_gets_its_role_by_pod_identity(build: Build, tags: 
     engine = build(cluster(tags))
     driver = engine.resources[ADDON, "airflow-efs-driver"]
     assert driver["addonName"] == "aws-efs-csi-driver"
-    assert driver["addonVersion"] == "v1.2.3-eksbuild.1"
+    assert driver["addonVersion"] == "v3.4.2-eksbuild.1"
     role = f"arn:aws:mock:us-west-2:{ACCOUNT}:airflow-efs-driver-role"
     assert driver["podIdentityAssociations"] == [
         {"serviceAccount": "efs-csi-controller-sa", "roleArn": role},

@@ -66,6 +66,7 @@ def test_a6_the_official_chart_runs_on_demand_under_a_fixed_name(build: Build, t
     assert values["rbac"]["serviceAccount"] == {"create": True, "name": "cluster-autoscaler"}
     assert values["containerSecurityContext"]["readOnlyRootFilesystem"] is True
     assert values["extraArgs"]["expander"] == "least-waste"
+    assert values["extraArgs"]["startup-taint"] == "efs.csi.aws.com/agent-not-ready", "or no pod would fit a node that it plans"
 
 
 PRIORITIES = ("kubernetes:core/v1:ConfigMap", "autoscaler-priorities")

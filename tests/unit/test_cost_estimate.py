@@ -15,6 +15,7 @@ from components.cost_items import Assumptions, number
 from components.cost_nodes import node_price
 from components.cost_prices import Prices, dated_prices
 from components.cost_resources import PRICED
+from components.efs_driver import STARTUP_TAINT
 from components.planned import UNKNOWN
 from tests.unit.cost_plan import CORE, OVERFLOW, PLAN, PRODUCTION, SPOT, database, network, node_group, resource
 
@@ -123,6 +124,12 @@ def test_an_idle_overflow_group_costs_nothing_until_it_grows():
     assert costs.total.usd == 0
     assert costs.total.complete
     assert costs.at_max.total.cents("month") == cents("148.16")
+
+
+def test_core_nodes_that_begin_with_a_passing_taint_are_core_nodes():
+    taints = [{"key": STARTUP_TAINT, "effect": "NO_EXECUTE"}]
+    core = node_group("lab", capacity="ON_DEMAND", types=["m5.large"], sizes=(1.0, 1.0, 1.0), taints=taints)
+    assert line(estimate(core, dated_prices("us-west-2")), "Core nodes lab").part == "core"
 
 
 def test_no_nodes_cost_nothing_even_at_a_price_nobody_knows():

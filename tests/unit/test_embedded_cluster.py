@@ -13,13 +13,27 @@ import os
 import socket
 import stat
 import tarfile
+import threading
 import tomllib
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from embedded import control_plane, dns, efs_csi, file_system, load_balancer, node_boot, node_config, nodes, oci, pki, simulation
+from embedded import (
+    control_plane,
+    dns,
+    efs_csi,
+    file_system,
+    load_balancer,
+    node_boot,
+    node_config,
+    nodes,
+    oci,
+    pki,
+    simulation,
+    startup_taint,
+)
 from embedded.cloud import Cloud, CloudError
 from embedded.node_config import NodeSpec
 
@@ -137,6 +151,54 @@ def test_specs_survive_the_process_that_made_them(cloud):
     assert (named.name, number) == ("ip-10-231-1-11.us-west-2.compute.internal", 1)
     assert nodes.nodes(cloud) == [named]
     assert nodes._take_number(cloud, given)[1] == 2
+
+
+def test_the_startup_taint_goes_and_nothing_else_is_lost():
+    lasting = {"key": "spotInstance", "value": "true", "effect": "NoSchedule"}
+    passing = {"key": "efs.csi.aws.com/agent-not-ready", "effect": "NoExecute"}
+    patch = startup_taint.removal({"spec": {"taints": [lasting, passing]}})
+    assert patch == [
+        {"op": "test", "path": "/spec/taints", "value": [lasting, passing]},
+        {"op": "replace", "path": "/spec/taints", "value": [lasting]},
+    ], "what another wrote in between must not be overwritten"
+    assert startup_taint.removal({"spec": {"taints": [lasting]}}) == startup_taint.removal({"spec": {}}) == []
+
+
+def test_a_refused_removal_is_tried_again(cloud, monkeypatch):
+    node = {"spec": {"taints": [{"key": "efs.csi.aws.com/agent-not-ready", "effect": "NoExecute"}]}}
+    calls = []
+
+    def kubectl(_, verb, *rest):
+        calls.append(verb)
+        if calls.count("patch") == 1 and verb == "patch":
+            raise CloudError("the server rejected our request due to an error in our request")
+        if verb == "patch":
+            node["spec"]["taints"] = []
+        return json.dumps(node)
+
+    monkeypatch.setattr(control_plane, "kubectl", kubectl)
+    monkeypatch.setattr(startup_taint, "RETRY_SECONDS", 0)
+    startup_taint.take_off(cloud, "node")
+    assert calls == ["get", "patch", "get", "patch", "get"], "and looks afterwards whether it lasted"
+
+
+def test_only_an_installed_driver_takes_the_taint_off(cloud, monkeypatch):
+    freed = []
+    monkeypatch.setattr(startup_taint, "take_off", lambda _, name: freed.append(name))
+    efs_csi.simulated_ready(cloud, ["before"])
+    efs_csi.installed_flag(cloud).touch()
+    efs_csi.simulated_ready(cloud, ["after"])
+    assert freed == ["after"]
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_a_driver_that_the_kubelet_refuses_leaves_the_taint_on(cloud, monkeypatch, capsys, registered):
+    freed = threading.Event()
+    monkeypatch.setattr(startup_taint, "take_off", lambda *_: freed.set())
+    status = efs_csi.MESSAGES["RegistrationStatus"](plugin_registered=registered, error="no")
+    efs_csi.Driver(cloud, "node", Path("/csi.sock")).registered(status, None)
+    assert freed.wait(0.3) is registered
+    assert ("the kubelet refused efs.csi.aws.com: no" in capsys.readouterr().out) is not registered
 
 
 def test_a_running_node_is_not_started_twice(cloud):
