@@ -164,22 +164,33 @@ def test_the_startup_taint_goes_and_nothing_else_is_lost():
     assert startup_taint.removal({"spec": {"taints": [lasting]}}) == startup_taint.removal({"spec": {}}) == []
 
 
-def test_a_refused_removal_is_tried_again(cloud, monkeypatch):
-    node = {"spec": {"taints": [{"key": "efs.csi.aws.com/agent-not-ready", "effect": "NoExecute"}]}}
-    calls = []
+def test_a_refused_removal_is_tried_again_with_the_taints_of_then(cloud, monkeypatch):
+    passing = {"key": "efs.csi.aws.com/agent-not-ready", "effect": "NoExecute"}
+    other = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+    answers = [{"spec": {"taints": [passing]}}, OSError("HTTP Error 422"), {"spec": {"taints": [passing, other]}}, {}]
+    asked = []
 
-    def kubectl(_, verb, *rest):
-        calls.append(verb)
-        if calls.count("patch") == 1 and verb == "patch":
-            raise CloudError("the server rejected our request due to an error in our request")
-        if verb == "patch":
-            node["spec"]["taints"] = []
-        return json.dumps(node)
+    def ask(_, name, patch=None):
+        asked.append(patch)
+        answer = answers[len(asked) - 1]
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
 
-    monkeypatch.setattr(control_plane, "kubectl", kubectl)
+    monkeypatch.setattr(startup_taint, "ask", ask)
     monkeypatch.setattr(startup_taint, "RETRY_SECONDS", 0)
     startup_taint.take_off(cloud, "node")
-    assert calls == ["get", "patch", "get", "patch", "get"], "and looks afterwards whether it lasted"
+    assert asked[-1][1]["value"] == [other], "what came in between stays"
+
+
+def test_a_removal_that_is_refused_for_good_says_so(cloud, monkeypatch):
+    def ask(*_):
+        raise OSError("HTTP Error 403: Forbidden")
+
+    monkeypatch.setattr(startup_taint, "ask", ask)
+    monkeypatch.setattr(startup_taint, "RETRY_SECONDS", 0)
+    with pytest.raises(CloudError, match="the startup taint of node n cannot be taken off: HTTP Error 403: Forbidden"):
+        startup_taint.take_off(cloud, "n")
 
 
 def test_only_an_installed_driver_takes_the_taint_off(cloud, monkeypatch):
