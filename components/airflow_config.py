@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 HOME = "/opt/airflow"
 IMAGE_DAGS = f"{HOME}/dags"
 SHARED_DAGS = f"{HOME}/shared-dags"
+CLONED_DAGS = "/tmp/dag-bundles"
 LOGS = f"{HOME}/logs"
 POD_TEMPLATES = f"{HOME}/pod_templates"
 SECRETS = f"{HOME}/secrets"
@@ -51,6 +53,8 @@ class AirflowOptions:
     """Where people reach the web UI, for links and redirects; empty: at whatever name they came by."""
     metrics: bool = False
     """Whether there is a StatsD exporter to report to."""
+    more_bundles: tuple[dict[str, Any], ...] = ()
+    """DAG bundles besides those of the image and the shared file system."""
 
 
 def airflow_config(options: AirflowOptions) -> dict[str, str]:
@@ -59,7 +63,7 @@ def airflow_config(options: AirflowOptions) -> dict[str, str]:
         "core": _core(options),
         "api": {"base_url": options.base_url} if options.base_url else {},
         "api_auth": {"jwt_issuer": f"airflow-on-eks/{options.deployment}"},
-        "dag_processor": _dag_processor(),
+        "dag_processor": _dag_processor(options),
         "fab": {"cookie_secure": options.secure_cookies, "session_lifetime_minutes": 720},
         "kubernetes_executor": _kubernetes_executor(options),
         "logging": {"base_log_folder": LOGS, "colored_console_log": False, "remote_logging": False},
@@ -100,13 +104,15 @@ def _core(options: AirflowOptions) -> dict[str, object]:
     }
 
 
-def _dag_processor() -> dict[str, object]:
+def _dag_processor(options: AirflowOptions) -> dict[str, object]:
     def bundle(name: str, path: str, refresh_seconds: int) -> dict[str, object]:
         return {"name": name, "classpath": BUNDLE, "kwargs": {"path": path, "refresh_interval": refresh_seconds}}
 
     bundles = [bundle("image", IMAGE_DAGS, IMAGE_REFRESH_SECONDS), bundle("shared", SHARED_DAGS, SHARED_REFRESH_SECONDS)]
     return {
-        "dag_bundle_config_list": json.dumps(bundles),
+        "dag_bundle_config_list": json.dumps([*bundles, *options.more_bundles]),
+        # for what is cloned: the root file system is read-only
+        "dag_bundle_storage_path": CLONED_DAGS,
         # parsing over NFS is slower and each pass costs throughput
         "min_file_process_interval": 60,
         "dag_file_processor_timeout": 120,

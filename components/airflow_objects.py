@@ -17,6 +17,7 @@ from components.airflow_pods import DATABASE_KEYS, FERNET_KEY, Manifest, Volume
 API_KEY = {"AIRFLOW__API__SECRET_KEY": "api-secret-key"}
 JWT_KEY = {"AIRFLOW__API_AUTH__JWT_SECRET": "jwt-secret"}
 ADMIN_PASSWORD = "admin-password"
+NOTHING = pods.Extra()
 
 CONNECTION_FILE = f"{SECRETS}/{DATABASE_KEYS['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN']}"
 
@@ -141,8 +142,10 @@ def deployment(
     worker_image: Mapping[str, Any],
     replicas: int,
     checksums: Mapping[str, Any],
+    extra: pods.Extra = NOTHING,
 ) -> Manifest:
     """Spec of a component's Deployment; `worker_image` are the variables for the component that makes worker pods."""
+    volumes = _volumes(component, extra)
     labels = pod_security.labels(release, component.name) | {"app.kubernetes.io/version": version}
     # autoscalers may move it: a disruption budget guards it, and its volumes hold nothing to lose
     annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", **checksums}
@@ -151,17 +154,17 @@ def deployment(
         image,
         args=["airflow", component.name],
         secrets=component.secrets,
-        environment={**({} if component.logs else pods.LOGS_IN_TMP), **(worker_image if component.templates else {})},
+        environment={**({} if component.logs else pods.LOGS_IN_TMP), **(worker_image if component.templates else {}), **extra.environment},
         requests={"cpu": component.cpu, "memory": component.memory},
         memory_limit=component.memory_limit,
-        mounts=[mount for _, mount in _volumes(component)],
+        mounts=[mount for _, mount in volumes],
     )
     container |= component.probes
     if component.ports:
         container["ports"] = [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in component.ports.items()]
     if component.drain_seconds:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": component.drain_seconds}}}
-    spec = pods.pod(component.name, container, volumes=[volume for volume, _ in _volumes(component)], token=component.token)
+    spec = pods.pod(component.name, container, volumes=[volume for volume, _ in volumes], token=component.token)
     spec |= {
         "priorityClassName": pods.PRIORITY_CLASS,
         "terminationGracePeriodSeconds": component.grace_seconds,
@@ -207,7 +210,7 @@ def rotation_job(*, release: str, image: Any) -> Manifest:
     )
 
 
-def _volumes(component: CoreComponent) -> list[Volume]:
+def _volumes(component: CoreComponent, extra: pods.Extra) -> list[Volume]:
     files = pods.secret_files(component.secrets.values())
     wanted = (
         (pods.TMP, True),
@@ -216,7 +219,7 @@ def _volumes(component: CoreComponent) -> list[Volume]:
         (pods.LOGS_VOLUME, component.logs),
         (pods.TEMPLATES_VOLUME, component.templates),
     )
-    return [volume for volume, mounted in wanted if mounted]
+    return [*(volume for volume, mounted in wanted if mounted), *extra.volumes]
 
 
 def _spread(key: str, release: str, component: str) -> Manifest:

@@ -6,6 +6,7 @@ Values that only the deployment knows (the image) are passed through unread.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from components import pod_security
@@ -37,6 +38,15 @@ LOGS_IN_TMP = {
 
 Volume = tuple[Manifest, Manifest]
 """A pod's volume and where its container sees it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extra:
+    """What an option adds to a pod."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+
 
 # the DAG processor's log files have no reader and no end: past the limit the pod is replaced by one with an empty folder
 TMP: Volume = ({"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}, {"name": "tmp", "mountPath": "/tmp"})

@@ -16,7 +16,7 @@ import pulumi_random as random
 import yaml
 
 from components import airflow_objects as objects
-from components import airflow_pods, log_archive, pod_security, web_ui
+from components import airflow_pods, git_dags_plan, log_archive, pod_security, web_ui
 from components.airflow_config import ON_DEMAND_TEMPLATE_FILE, POD_TEMPLATE_FILE, AirflowOptions, airflow_config
 from components.airflow_database import DatabaseConnection
 from components.airflow_entrance import internal_service, url, web_service
@@ -26,8 +26,17 @@ from components.airflow_manifests import given_manifests
 from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.airflow_workloads import RELEASE, Place, job, program
 from components.efs_storage import SharedVolumes
+from components.git_dags import GitDags, GitDagsArgs
 from components.log_archive import LogArchive, LogArchiveArgs
-from components.settings import CleanupSettings, Fallback, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
+from components.settings import (
+    CleanupSettings,
+    Fallback,
+    FernetKeySettings,
+    GitDagsSettings,
+    LogArchiveSettings,
+    MetricsSettings,
+    ReplicaSettings,
+)
 from components.worker_pod import IMAGE_VARIABLES, WorkerPod, on_demand_pod, worker_image, worker_pod
 
 NAMESPACE = "airflow"
@@ -63,6 +72,7 @@ class AirflowReleaseArgs:
     cleanup: CleanupSettings
     log_archive: LogArchiveSettings
     """With an archive, `deployment` is the EKS cluster's name and `kms_key_arn` is needed."""
+    git_dags: GitDagsSettings | None = None
     kms_key_arn: pulumi.Input[str] | None = None
     """Key of what is stored outside of the cluster: archived logs."""
     web_allowed_cidrs: tuple[str, ...]
@@ -113,6 +123,7 @@ class AirflowRelease(pulumi.ComponentResource):
             **generated_keys(name, args.fernet_key, child),
             objects.ADMIN_PASSWORD: password,
         }
+        git = self._git_dags()
         config: dict[str, Any] = airflow_config(self._options()) | self._log_archive()
         worker = pulumi.Output.from_input(args.image).apply(worker_image)
         worker_variables = {variable: worker[variable] for variable in IMAGE_VARIABLES}
@@ -131,7 +142,7 @@ class AirflowRelease(pulumi.ComponentResource):
             self._claim(namespace, airflow_pods.LOGS_CLAIM, args.volumes.logs),
         ]
 
-        ready: list[pulumi.Resource] = [priority, *given, *files]
+        ready: list[pulumi.Resource] = [priority, *given, *files, *git]
         migrations = job(self._place, "migrations", objects.migration_job(release=RELEASE, image=args.image), [config], ready)
         user = job(
             self._place,
@@ -142,7 +153,7 @@ class AirflowRelease(pulumi.ComponentResource):
         )
         # before whoever reports: a name that does not resolve when a program starts means no metrics until it ends
         ready += self._metrics()
-        common: dict[str, Any] = {"worker_image": worker_variables, "config": config, "secrets": secrets}
+        common: dict[str, Any] = {"worker_image": worker_variables, "config": config, "secrets": secrets, "git": git}
         after = [*ready, *claims, user]
         programs = {each.name: program(self._place, args, each, **common, after=after) for each in objects.CORE}
         self._rotate_fernet_key(programs.values())
@@ -163,8 +174,15 @@ class AirflowRelease(pulumi.ComponentResource):
             }
         )
 
+    def _git_dags(self) -> list[GitDags]:
+        git = self._args.git_dags
+        if git is None or git.repository is None:
+            return []
+        return [GitDags(f"{self._place.name}-git", GitDagsArgs(git=git, namespace=self._place.namespace), self._place.opts)]
+
     def _options(self) -> AirflowOptions:
         args = self._args
+        bundle = git_dags_plan.bundle(args.git_dags)
         return AirflowOptions(
             namespace=NAMESPACE,
             deployment=args.deployment,
@@ -176,6 +194,7 @@ class AirflowRelease(pulumi.ComponentResource):
             secure_cookies=bool(args.web_certificate_arn),
             base_url=web_ui.url_of(args.web_domain_name or "", port=args.web_port, tls=bool(args.web_certificate_arn)),
             metrics=args.metrics.enabled,
+            more_bundles=(bundle,) if bundle else (),
         )
 
     def _worker_templates(self) -> dict[str, str]:
@@ -189,6 +208,7 @@ class AirflowRelease(pulumi.ComponentResource):
             memory=args.worker_memory,
             grace_period_seconds=args.worker_grace_period_seconds,
             fallback=args.worker_fallback,
+            more_volumes=git_dags_plan.pod_extra(args.git_dags, "worker").volumes,
         )
         pods = {POD_TEMPLATE_FILE: worker_pod(worker), ON_DEMAND_TEMPLATE_FILE: on_demand_pod(worker)}
         return {file: yaml.safe_dump(pod, sort_keys=False) for file, pod in pods.items()}

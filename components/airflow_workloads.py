@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import airflow_objects as objects
-from components import pod_security
+from components import git_dags_plan, pod_security
 
 if TYPE_CHECKING:
     from components.airflow_release import AirflowReleaseArgs
+    from components.git_dags import GitDags
 
 JOB_TIMEOUT = "20m"
 RELEASE = "airflow"
@@ -59,6 +60,7 @@ def program(
     worker_image: Mapping[str, Any],
     config: Mapping[str, Any],
     secrets: Mapping[str, Any],
+    git: Sequence[GitDags],
     after: Iterable[pulumi.Resource],
 ) -> k8s.apps.v1.Deployment:
     """One of Airflow's programs, with the bound on how many of its pods may be away."""
@@ -67,6 +69,8 @@ def program(
         "checksum/config": _digest(config),
         "checksum/secrets": _digest({key: secrets[key] for key in component.secrets.values()}),
     }
+    if component.name in git_dags_plan.SERVERS:
+        checksums |= {f"checksum/{git_dags_plan.BUNDLE}": _digest(one.connections) for one in git}
     deployment = k8s.apps.v1.Deployment(
         f"{place.name}-{component.name}",
         metadata=place.metadata(f"airflow-{component.name}", labels=pod_security.labels(RELEASE, component.name)),
@@ -78,6 +82,7 @@ def program(
             worker_image=worker_image,
             replicas=getattr(args.replicas, component.name.replace("-", "_")),
             checksums=checksums,
+            extra=git_dags_plan.pod_extra(args.git_dags, component.name),
         ),
         opts=pulumi.ResourceOptions.merge(place.opts, pulumi.ResourceOptions(depends_on=list(after))),
     )

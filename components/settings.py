@@ -149,6 +149,26 @@ class LogArchiveSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GitDagsSettings:
+    """A git repository of DAGs."""
+
+    repository: str | None
+    """URL; None: DAGs come from the image and the shared file system only."""
+    tracking_ref: str
+    """Branch, tag or commit."""
+    subdirectory: str | None
+    """Folder of the DAGs; None: the repository's own."""
+    refresh_seconds: int
+    """How often the DAG processor asks for what is new."""
+    credentials_secret_arn: str | None
+    """Secret in AWS Secrets Manager; None: everybody may read the repository."""
+    known_hosts: tuple[str, ...]
+    """Keys of the host, as lines of ssh's file known_hosts."""
+    host_cidrs: tuple[str, ...]
+    """Addresses of the host, if they are private ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSettings:
     """The Airflow image."""
 
@@ -225,6 +245,7 @@ class AirflowSettings:
     metrics: MetricsSettings
     cleanup: CleanupSettings
     log_archive: LogArchiveSettings
+    git_dags: GitDagsSettings
 
 
 @dataclass(frozen=True, kw_only=True)

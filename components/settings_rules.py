@@ -14,12 +14,20 @@ from components import (
     settings_rules_account,
     settings_rules_airflow,
     settings_rules_cluster,
+    settings_rules_git,
     settings_rules_operations,
     settings_rules_web,
 )
 from components.settings_parser import MISSING, Problem
 
-THEMES = (settings_rules_account, settings_rules_cluster, settings_rules_airflow, settings_rules_web, settings_rules_operations)
+THEMES = (
+    settings_rules_account,
+    settings_rules_cluster,
+    settings_rules_airflow,
+    settings_rules_git,
+    settings_rules_web,
+    settings_rules_operations,
+)
 """Importing a theme registers its rules; problems are told in this order."""
 RULES = [rule for theme in THEMES for rule in settings_rule.RULES if rule.__module__ == theme.__name__]
 

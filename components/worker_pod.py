@@ -11,6 +11,7 @@ from typing import Any
 
 from components import pod_security
 from components.airflow_config import LOGS, SHARED_DAGS
+from components.airflow_pods import Volume
 from components.spot_pools import LIFECYCLE_LABEL, ON_DEMAND_LIFECYCLE, OVERFLOW_LIFECYCLE, SPOT_LIFECYCLE, TAINT_KEY, TAINT_VALUE
 
 CONTAINER = "base"
@@ -33,6 +34,7 @@ class WorkerPod:
     grace_period_seconds: int
     fallback: str = "none"
     """on-demand: overflow nodes will do when no Spot node has room."""
+    more_volumes: tuple[Volume, ...] = ()
 
 
 def on_demand_pod(worker: WorkerPod) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def worker_pod(worker: WorkerPod) -> dict[str, Any]:
                 {"name": "tmp", "emptyDir": {}},
                 {"name": "dags", "persistentVolumeClaim": {"claimName": worker.dags_claim}},
                 {"name": "logs", "persistentVolumeClaim": {"claimName": worker.logs_claim}},
+                *(volume for volume, _ in worker.more_volumes),
             ],
         },
     }
@@ -120,5 +123,6 @@ def _container(worker: WorkerPod) -> dict[str, Any]:
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "dags", "mountPath": SHARED_DAGS, "readOnly": True},
             {"name": "logs", "mountPath": LOGS},
+            *(mount for _, mount in worker.more_volumes),
         ],
     }

@@ -27,7 +27,7 @@ OFFICIAL = f"apache/airflow:{AIRFLOW_VERSION}"
 SOURCES = Path(__file__).parent / "airflow_base"
 SUITE = "bookworm"
 """The Debian release that the official image is made of."""
-PACKAGES = "python3,python3-venv,ca-certificates,dumb-init,tzdata"
+PACKAGES = "python3,python3-venv,ca-certificates,dumb-init,git,openssh-client,tzdata"
 USER_ID = "50000"
 HOME = "/home/airflow"
 VIRTUAL_ENV = f"{HOME}/.local"
@@ -60,6 +60,7 @@ find . -depth -type d \\( -name tests -o -name example_dags -o -name __pycache__
 find . \\( -name '*.pyi' -o -name '*.js.map' \\) -delete
 rm -rf kubernetes/aio  # a second client, which nothing here imports
 find babel/locale-data -name '*.dat' ! -name root.dat ! -name 'en*.dat' -delete
+rm -rf /usr/share/perl /usr/share/perl5 /usr/lib/*/perl /usr/lib/*/perl5  # what git uses to send mail and to talk to Subversion
 rm -rf /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale /usr/share/lintian
 rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /tmp/* /root/.cache
 cd {HOME}

@@ -18,10 +18,13 @@ HARMLESS_NAME = re.compile(r"(_CMD|_SECRET|_FILE|_PATH|_NAME|_BACKEND|EXPIRATION
 """Settings about secrets: where they are, how long they last. `_SECRET` is Airflow's suffix for a path in a secrets backend."""
 SECRET_VALUE = re.compile(
     r"://[^/\s:@]+:[^/\s@]+@"  # a URI with a password
+    r"|https?://[^/\s:@\"]+@"  # or with a token alone, as hosts of git take it
     r"|AKIA[0-9A-Z]{16}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|(?<![\w-])[\w-]{43}=(?![\w=])"  # a Fernet key: 32 bytes, url-safe
 )
+PLACES = re.compile(r'/\S*|\{("\w+": "/[^"]*"(, )?)+\}')
+"""A path, or an object of nothing but paths: where a secret is, not what it is."""
 BINDINGS = ("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding", "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding")
 LASTING = {"kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet"}
 
@@ -33,7 +36,7 @@ def looks_secret(name: str, value: Any) -> bool:
     if SECRET_VALUE.search(value):
         return True
     named = SECRET_NAME.search(name) and (not HARMLESS_NAME.search(name) or re.search(r"(JWT|API__)_?SECRET(_KEY)?$", name, re.I))
-    return bool(named) and value.lower() not in ("true", "false") and not value.isdigit() and not value.startswith("/")
+    return bool(named) and value.lower() not in ("true", "false") and not value.isdigit() and not PLACES.fullmatch(value)
 
 
 def secure(it: Subject, path: str) -> Any:

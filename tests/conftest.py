@@ -49,6 +49,9 @@ INSTANCE_TYPES = {
 }
 """vCPU, MiB, architectures, GPUs: what EC2 answers for the types that tests use."""
 
+GIT_CREDENTIALS = json.dumps({"token": "token-of-the-robot", "username": "robot"})
+"""What Secrets Manager answers: a token for the repository of DAGs."""
+
 
 def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
     vcpus, memory, architectures, gpus = INSTANCE_TYPES[args["instanceType"]]
@@ -67,6 +70,7 @@ LOOKUPS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "aws:eks/getAddonVersion:getAddonVersion": lambda args: {**args, "version": "v3.4.2-eksbuild.1"},
     "aws:index/getCallerIdentity:getCallerIdentity": lambda args: {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/test"},
     "aws:index/getRegion:getRegion": lambda args: {"region": "us-west-2", "name": "us-west-2", "id": "us-west-2"},
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": lambda args: {**args, "arn": args["secretId"], "secretString": GIT_CREDENTIALS},
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": lambda args: {
         "userName": "AWS",
         "password": "registry-password",

@@ -166,6 +166,15 @@ def get_parameter(clients: Clients, cloud: Cloud, args: Values) -> Values:
     return {"id": args["name"], "value": found["Value"], "type": found["Type"], "version": found["Version"], "arn": found["ARN"]}
 
 
+def get_secret_version(clients: Clients, cloud: Cloud, args: Values) -> Values:
+    """A secret of the Secrets Manager."""
+    more = {"versionId": "VersionId", "versionStage": "VersionStage"}
+    asked = {"SecretId": args["secretId"]} | {name: args[key] for key, name in more.items() if args.get(key)}
+    found = clients("secretsmanager").get_secret_value(**asked)
+    text = {"secretString": found["SecretString"]} if "SecretString" in found else {}
+    return {"id": f"{args['secretId']}|{found['VersionId']}", "arn": found["ARN"], "versionId": found["VersionId"], **text}
+
+
 def _one_or_many(items: list[str]) -> str | list[str]:
     return items[0] if len(items) == 1 else sorted(items, reverse=True)
 
@@ -231,5 +240,6 @@ FUNCTIONS = {
     "aws:iam/getPolicyDocument:getPolicyDocument": _function(
         get_policy_document, "overridePolicyDocuments policyId sourcePolicyDocuments statements version"
     ),
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": _function(get_secret_version, "secretId versionId versionStage"),
     "aws:ssm/getParameter:getParameter": _function(get_parameter, "name withDecryption"),
 }

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kubernetes.stream import stream
 
 from embedded import cloud as clouds
 from embedded.cloud import PROJECT, Cloud
@@ -114,6 +115,27 @@ def run_dag(airflow: AirflowApi, dag_id: str, conf: dict[str, object] | None = N
     while (state := airflow.run_state(dag_id, run_id)) not in FINISHED and time.monotonic() < deadline:
         time.sleep(2)
     return run_id, state
+
+
+def run_python(deployment: Deployment, component: str, script: str) -> str:
+    """Run a script in a pod of a component of Airflow's; what it wrote."""
+    api = deployment.core_api()
+    pods = api.list_namespaced_pod(deployment.namespace, label_selector=f"tier=airflow,component={component}").items
+    asked = stream(
+        api.connect_get_namespaced_pod_exec,
+        next(pod.metadata.name for pod in pods if pod.status.phase == "Running"),
+        deployment.namespace,
+        command=["python", "-W", "ignore", "-c", script],
+        stdout=True,
+        stderr=True,
+        stdin=False,
+        tty=False,
+        _preload_content=False,  # or the client leaves its connection open
+    )
+    asked.run_forever(timeout=60)
+    answer: str = asked.read_all()
+    asked.sock.shutdown()  # close() leaves a connection alone that the other side has ended
+    return answer
 
 
 def efs_folder(cloud: Cloud, purpose: str) -> Path:

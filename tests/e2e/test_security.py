@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 
-from kubernetes import client
-from kubernetes.stream import stream
-
 from operations.deployment import Deployment
+from tests.e2e.conftest import run_python
 
 SESSIONS = """
 import asyncio, json
@@ -48,30 +46,8 @@ print(json.dumps(found))
 """Run where Airflow runs, with the connections that Airflow itself uses."""
 
 
-def _pods(api: client.CoreV1Api, deployment: Deployment) -> dict[str, str]:
-    """Name of a running pod of each component."""
-    pods = api.list_namespaced_pod(deployment.namespace, label_selector="tier=airflow").items
-    return {pod.metadata.labels["component"]: pod.metadata.name for pod in pods if pod.status.phase == "Running"}
-
-
 def test_every_session_with_the_database_is_encrypted_and_verified_by_both_drivers(deployment: Deployment) -> None:
-    api = deployment.core_api()
-    scheduler = _pods(api, deployment)["scheduler"]
-    command = ["python", "-W", "ignore", "-c", SESSIONS]
-    asked = stream(
-        api.connect_get_namespaced_pod_exec,
-        scheduler,
-        deployment.namespace,
-        command=command,
-        stdout=True,
-        stderr=True,
-        stdin=False,
-        tty=False,
-        _preload_content=False,  # or the client leaves its connection open
-    )
-    asked.run_forever(timeout=60)
-    answer = asked.read_all()
-    asked.sock.shutdown()  # close() leaves a connection alone that the other side has ended
+    answer = run_python(deployment, "scheduler", SESSIONS)
     found = json.loads(next(line for line in reversed(answer.splitlines()) if line.startswith("{")).replace("'", '"'))
     assert found["psycopg2"][0], found
     assert found["asyncpg"][0], found

@@ -22,6 +22,7 @@ from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerAr
 from components.cost_budget import CostBudget, CostBudgetArgs
 from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
+from components.git_dags import GitDags, GitDagsArgs
 from components.log_archive import LogArchive, LogArchiveArgs
 from components.network import Network, NetworkArgs, NetworkIds
 from components.node_group import NodeWiring
@@ -62,6 +63,7 @@ ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]
     LogArchive: lambda settings, tags: LogArchiveArgs(
         retention_days=365, delete_with_stack=False, cluster_name="c", namespace="airflow", kms_key_arn="arn:key", tags=tags
     ),
+    GitDags: lambda settings, tags: GitDagsArgs(git=settings.airflow.git_dags, namespace="airflow"),
     ClusterAutoscaler: lambda settings, tags: ClusterAutoscalerArgs(
         **vars(settings.autoscaler), cluster_name="c", region=settings.region, tags=tags
     ),
