@@ -14,6 +14,7 @@ import pulumi_aws as aws
 import pulumi_eks as eks
 
 from components import efs_driver, iam_policies, spot_pools
+from components.container_insights import ContainerInsights, ContainerInsightsArgs
 from components.cost_tags import component_tags
 from components.network import NetworkIds
 from components.node_group import NodeGroupSpec, NodeWiring, managed_node_group
@@ -43,7 +44,7 @@ class ClusterArgs:
 
 class Cluster(pulumi.ComponentResource):
     """`eks.Cluster {name}`, node group `{name}-ng-on-demand`, add-ons `{name}-pod-identity` and `{name}-efs-driver`, log group
-    `{name}-logs` and security group `{name}-nodes`.
+    `{name}-logs` and security group `{name}-nodes`; if wanted, `{name}-insights`.
 
     `depends_on=[cluster]` waits for nodes and add-ons, and removes what depends on it before them.
     """
@@ -157,8 +158,22 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-efs-driver-policy", role=role.name, policy_arn=iam_policies.EFS_DRIVER_POLICY, opts=child
         )
         # its controller is a Deployment, which is not healthy before there are nodes
+        if args.cluster.container_insights:
+            self._watch(f"{name}-insights", args, [agent, core])
         after = [agent, policy, core]
         self._add_on(f"{name}-efs-driver", efs_driver.ADD_ON, args, tags, version=self.efs_driver_version, role=role, after=after)
+
+    def _watch(self, name: str, args: ClusterArgs, after: Sequence[pulumi.Resource]) -> None:
+        insights = ContainerInsightsArgs(
+            cluster_name=self.name,
+            plain_cluster_name=args.cluster.name,
+            kubernetes_version=args.cluster.kubernetes_version,
+            log_retention_days=args.cluster.log_retention_days,
+            kms_key_arn=args.kms_key_arn,
+            after=after,
+            tags=args.tags,
+        )
+        ContainerInsights(name, insights, pulumi.ResourceOptions(parent=self))
 
     def _add_on(
         self,

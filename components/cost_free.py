@@ -25,7 +25,7 @@ _REASONS: dict[str, str] = {
         aws:eks/accessEntry:AccessEntry aws:eks/accessPolicyAssociation:AccessPolicyAssociation
         aws:eks/podIdentityAssociation:PodIdentityAssociation""",
     "runs on nodes that are priced": """
-        aws:eks/addon:Addon kubernetes:helm.sh/v3:Release kubernetes:apps/v1:Deployment kubernetes:apps/v1:DaemonSet
+        kubernetes:helm.sh/v3:Release kubernetes:apps/v1:Deployment kubernetes:apps/v1:DaemonSet
         kubernetes:apps/v1:StatefulSet kubernetes:batch/v1:Job kubernetes:batch/v1:CronJob kubernetes:core/v1:Pod""",
     "an object in the control plane, which is priced": """
         kubernetes:core/v1:Namespace kubernetes:core/v1:NamespacePatch kubernetes:core/v1:Secret kubernetes:core/v1:ConfigMap

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from components import insights_add_on
 from components.cost_items import Context, Item, NotPriced, Pricer, names, number
 from components.cost_money import HOURS_PER_MONTH, UNKNOWN_MONEY
 from components.cost_nodes import NODE_GROUP, node_groups
@@ -104,6 +105,17 @@ def _services(resources: Sequence[PlannedResource], context: Context) -> Iterato
             )
 
 
+def _add_ons(resources: Sequence[PlannedResource], context: Context) -> Iterator[NotPriced]:
+    for resource in resources:
+        by_use = resource.inputs.get("addonName") == insights_add_on.ADD_ON
+        reason = (
+            "Container Insights is billed by observation: by how many pods run, and for how long"
+            if by_use
+            else "runs on nodes that are priced"
+        )
+        yield NotPriced(resource=resource, reason=reason)
+
+
 def _databases(resources: Sequence[PlannedResource], context: Context) -> Iterator[Item]:
     for resource in resources:
         name = str(resource.inputs.get("instanceClass", "unknown class"))
@@ -189,6 +201,7 @@ def _claims(resources: Sequence[PlannedResource], context: Context) -> Iterator[
 
 PRICED: Mapping[str, Pricer] = {
     "aws:eks/cluster:Cluster": _each("EKS control plane", "cluster", "eks", "cluster", hours=True),
+    "aws:eks/addon:Addon": _add_ons,
     NODE_GROUP: node_groups,
     "aws:ec2/natGateway:NatGateway": _nat,
     "aws:ec2/eip:Eip": _each("Public addresses", "network", "public ipv4", "public IPv4 address", hours=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
@@ -26,6 +26,25 @@ LOG_WRITE: Reasons = {
     "kms:GenerateDataKey": "what is written is encrypted with the stack's key",
     "kms:Decrypt": "and so is what is appended to",
 }
+INSIGHTS_WRITE: Reasons = {
+    "logs:CreateLogStream": "each node writes a stream of its own into each group",
+    "logs:PutLogEvents": "logs, and measurements from which CloudWatch itself makes metrics",
+    "logs:DescribeLogStreams": "an agent that was restarted finds its stream again",
+}
+"""To make groups is not among them: one that were made again after a destroy would outlive the stack, and be kept for ever."""
+INSIGHTS_READ: Reasons = {
+    "ec2:DescribeTags": "the agent names the cluster and the Auto Scaling group of its node",
+    "ec2:DescribeVolumes": "and the disks that it measures",
+}
+"""AWS knows no narrower resource than `*` for these."""
+
+
+def container_insights(log_group_arns: Sequence[str]) -> str:
+    """What the agents of Container Insights may do: write to these log groups only."""
+    return document(
+        {"Sid": "Write", "Effect": "Allow", "Action": list(INSIGHTS_WRITE), "Resource": [f"{arn}:*" for arn in log_group_arns]},
+        {"Sid": "Look", "Effect": "Allow", "Action": list(INSIGHTS_READ), "Resource": "*"},
+    )
 
 
 def log_archive(actions: Reasons, *, bucket_arn: str, prefix: str, kms_key_arn: str) -> str:

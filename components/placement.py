@@ -90,7 +90,7 @@ def obstacles(pod: Pod, group: NodeGroup, machines: Mapping[str, Machine]) -> li
     for taint in group.hard_taints:
         if not any(_tolerates(toleration, taint) for toleration in known(pod.spec.get("tolerations"), list | tuple, [])):
             found.append(f"taint {taint} not tolerated")
-    if size := smallest(group.instance_types, machines):
+    if size := smallest(group, machines):
         name, (cpu, memory) = size
         wanted_cpu, wanted_memory = requests(pod.spec)
         if wanted_cpu > cpu:
@@ -160,7 +160,7 @@ def _why_possible(pod: Pod, group: NodeGroup) -> str:
 
 def _core_room(pods: Sequence[Pod], groups: Sequence[NodeGroup], machines: Mapping[str, Machine]) -> list[str]:
     core = [group for group in groups if not group.spot and not group.hard_taints]
-    sizes = [(size[1], group.max_size) for group in core if (size := smallest(group.instance_types, machines))]
+    sizes = [(size[1], group.max_size) for group in core if (size := smallest(group, machines))]
     if not sizes or len(sizes) < len(core):
         return []
     asked = [(requests(pod.spec), pod.replicas) for pod in pods if not pod.worker]

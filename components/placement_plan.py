@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from components import efs_driver
+from components import efs_driver, insights_add_on
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import at, known
 from components.spot_pools import EFFECTS
@@ -17,6 +18,7 @@ from components.worker_pod import PINNED_LABEL
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+ADD_ON = "aws:eks/addon:Addon"
 CHART_RELEASE = "kubernetes:helm.sh/v3:Release"
 POD_SPECS = {
     "kubernetes:core/v1:Pod": "spec",
@@ -26,7 +28,7 @@ POD_SPECS = {
     "kubernetes:batch/v1:CronJob": "spec.jobTemplate.spec.template.spec",
 }
 """Where each kind keeps its pod; a DaemonSet belongs on every node and is left out."""
-LASTING = {"kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet", CHART_RELEASE}
+LASTING = {"kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet", CHART_RELEASE, ADD_ON}
 DEFAULT_INSTANCE_TYPE = "t3.medium"
 """EKS API reference, CreateNodegroup instanceTypes."""
 STARTUP_TAINTS = {efs_driver.STARTUP_TAINT, "ebs.csi.aws.com/agent-not-ready"}
@@ -72,6 +74,8 @@ class NodeGroup:
     taints: tuple[Taint, ...]
     instance_types: tuple[str, ...]
     max_size: int
+    daemons: tuple[float, float] = (0, 0)
+    """Millicores and MiB that add-ons' daemons ask for on each node, besides those of every EKS node."""
 
     @property
     def hard_taints(self) -> tuple[Taint, ...]:
@@ -140,7 +144,14 @@ def planned_pods(plan: Iterable[PlannedResource]) -> list[Pod]:
             spec = {key: values[key] for key in ("nodeSelector", "tolerations", "affinity") if key in values}
             spec["containers"] = [{"name": "chart", "resources": values.get("resources") or {}}]
             pods.append(Pod(name=f"chart {resource.name}", spec=spec, replicas=1, resource=resource))
+        elif _is_insights(resource) and isinstance(text := resource.inputs.get("configurationValues", "{}"), str):
+            spec = insights_add_on.controller(json.loads(text))
+            pods.append(Pod(name=f"add-on {insights_add_on.ADD_ON}", spec=spec, replicas=1, resource=resource))
     return pods
+
+
+def _is_insights(resource: PlannedResource) -> bool:
+    return resource.type == ADD_ON and resource.inputs.get("addonName") == insights_add_on.ADD_ON
 
 
 def lasts(taint: Any) -> bool:
@@ -151,6 +162,9 @@ def lasts(taint: Any) -> bool:
 def planned_groups(plan: Iterable[PlannedResource]) -> list[NodeGroup]:
     """The managed node groups of the plan, with the labels that EKS and the kubelet add."""
     groups = []
+    plan = list(plan)
+    insights = (insights_add_on.DAEMONS_MILLICPU, insights_add_on.DAEMONS_MIB)
+    daemons: tuple[float, float] = insights if any(map(_is_insights, plan)) else (0, 0)
     for resource in plan:
         if resource.type != NODE_GROUP:
             continue
@@ -176,7 +190,8 @@ def planned_groups(plan: Iterable[PlannedResource]) -> list[NodeGroup]:
             for item in known(inputs.get("taints"), list | tuple, [])
         )
         size = int(known(at(inputs, "scalingConfig.maxSize", 2), int | float, 1))
-        groups.append(NodeGroup(name=name, spot=capacity == "SPOT", labels=labels, taints=taints, instance_types=types, max_size=size))
+        marks: dict[str, Any] = {"labels": labels, "taints": taints}
+        groups.append(NodeGroup(name=name, spot=capacity == "SPOT", **marks, instance_types=types, max_size=size, daemons=daemons))
     return groups
 
 
@@ -221,7 +236,8 @@ def allocatable(machine: Machine) -> tuple[float, float]:
     return machine.vcpus * 1000 - reserved - DAEMONS_MILLICPU, memory
 
 
-def smallest(types: Sequence[str], machines: Mapping[str, Machine]) -> tuple[str, tuple[float, float]] | None:
-    """The type of a group that leaves least to pods: any node may turn out to be one. None if none is known."""
-    sizes = [(name, allocatable(machines[name])) for name in types if name in machines]
+def smallest(group: NodeGroup, machines: Mapping[str, Machine]) -> tuple[str, tuple[float, float]] | None:
+    """The type of a group that leaves least to pods, and what: any node may turn out to be one. None if none is known."""
+    left = {name: allocatable(machines[name]) for name in group.instance_types if name in machines}
+    sizes = [(name, (cpu - group.daemons[0], memory - group.daemons[1])) for name, (cpu, memory) in left.items()]
     return min(sizes, key=lambda size: (size[1][1], size[1][0])) if sizes else None

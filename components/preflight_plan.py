@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from components import insights_add_on
 from components.spot_pools import OVERFLOW_GROUP
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def wanted(settings: Settings) -> Wanted:
         groups=tuple(groups),
         cluster=settings.cluster.name,
         kubernetes_version=settings.cluster.kubernetes_version,
-        add_ons=ADD_ONS,
+        add_ons=ADD_ONS + ((insights_add_on.ADD_ON,) if settings.cluster.container_insights else ()),
         database=settings.database.identifier,
         engine_version=settings.database.engine_version,
         instance_class=settings.database.instance_class,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from components import insights_add_on
 from components.preflight_plan import ECR_IMAGE, STANDARD, Wanted
 
 ON_DEMAND_QUOTA, SPOT_QUOTA = "ec2/L-1216C47A", "ec2/L-34B43A08"
@@ -257,7 +258,8 @@ def _add_ons_are_offered(wanted: Wanted, status: str, add_ons: frozenset[str]) -
     missing = [name for name in wanted.add_ons if name not in add_ons]
     if missing and status in ("STANDARD_SUPPORT", "EXTENDED_SUPPORT"):
         version = wanted.kubernetes_version
-        yield f"EKS has no version of add-on {', '.join(missing)} for Kubernetes {version}: take another cluster.kubernetesVersion"
+        without = ", or set cluster.containerInsights to false" if missing == [insights_add_on.ADD_ON] else ""
+        yield f"EKS has no version of add-on {', '.join(missing)} for Kubernetes {version}: take another cluster.kubernetesVersion{without}"
 
 
 @_rule("the database's version and class", "engine_versions", "classes")

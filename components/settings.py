@@ -65,6 +65,8 @@ class ClusterSettings:
     log_retention_days: int
     admin_principal_arns: tuple[str, ...]
     """Roles and users that may administer the cluster, besides the one that creates it."""
+    container_insights: bool
+    """Whether AWS's add-on brings metrics of pods and nodes, and all containers' output, to CloudWatch."""
 
 
 @dataclass(frozen=True, kw_only=True)

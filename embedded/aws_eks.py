@@ -16,19 +16,16 @@ from embedded.aws_eks_access import (
     associate_access_policy,
     create_access,
     create_access_entry,
-    create_addon,
     create_pod_identity,
     delete_access_entry,
-    delete_addon,
     delete_pod_identity,
-    describe_addon_versions,
     disassociate_access_policy,
     list_associated_policies,
     list_pod_identities,
     update_access_entry,
-    update_addon,
     update_pod_identity,
 )
+from embedded.aws_eks_addons import create_addon, delete_addon, describe_addon_versions, update_addon
 from embedded.aws_eks_nodes import create_nodegroup, delete_nodegroup, describe_nodegroup, update_nodegroup_config, update_nodegroup_version
 from embedded.aws_eks_versions import check_idle, update_cluster_version
 from embedded.aws_records import (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from components import efs_driver, reachability
+from components import efs_driver, insights_add_on, reachability
 from components.iam_policies import NODE_POLICIES
 from components.placement_plan import STARTUP_TAINTS, lasts
 from components.planned import UNKNOWN
@@ -106,7 +106,7 @@ policy("autoscaler-knows-region", CHART, "",
 policy("image-fits-nodes", IMAGE, "",
        "the image is built for the builder's architecture: on the nodes it would not start", "set platforms from the node groups",
        lambda it: _architecture(it))
-policy("logs-owned", f"{CLUSTER} {DATABASE}", "",
+policy("logs-owned", f"{CLUSTER} {DATABASE} {ADDON}", "",
        "AWS makes the log group itself, without tags and retention, and it outlives the stack", "make the log group first",
        lambda it: _unowned_logs(it))
 policy("subnet-zones", SUBNET, "",
@@ -247,6 +247,11 @@ def _unowned_logs(it: Subject) -> Verdict:
     if it.resource and it.resource.type == CLUSTER:
         name = it.at("name")
         wanted = [f"/aws/eks/{name}/cluster"] if it.given("enabledClusterLogTypes") else []
+    elif it.resource and it.resource.type == ADDON:
+        if it.at("addonName") != insights_add_on.ADD_ON:
+            return True
+        name = it.at("clusterName")
+        wanted = list(insights_add_on.log_groups(str(name)).values())
     else:
         name = it.at("identifier")
         wanted = [f"/aws/rds/instance/{name}/{kind}" for kind in it.items("enabledCloudwatchLogsExports")]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from components.placement_plan import Pod, display_name, planned_pods
+from components.placement_plan import ADD_ON, Pod, display_name, planned_pods
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import UNKNOWN_TEXTS, at, is_known, known, readable_plan
 
@@ -106,9 +106,11 @@ class Plan:
     @cached_property
     def _pods(self) -> list[Subject]:
         pods = planned_pods([subject.resource for subject in self._all if subject.resource])
-        # a chart's values are no pod: what the chart makes of them is the chart's
+        # the values of a chart or an add-on are no pod: what is made of them is its own
         return [
-            Subject(self, pod.name, pod.spec, pod.resource, pod) for pod in pods if not (pod.resource and ":helm." in pod.resource.type)
+            Subject(self, pod.name, pod.spec, pod.resource, pod)
+            for pod in pods
+            if not (pod.resource and (":helm." in pod.resource.type or pod.resource.type == ADD_ON))
         ]
 
     @cached_property

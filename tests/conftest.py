@@ -65,9 +65,13 @@ def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+ADD_ON_VERSIONS = {"aws-efs-csi-driver": "v3.4.2-eksbuild.1", "amazon-cloudwatch-observability": "v6.2.0-eksbuild.1"}
 LOOKUPS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "aws:ec2/getInstanceType:getInstanceType": _instance_type,
-    "aws:eks/getAddonVersion:getAddonVersion": lambda args: {**args, "version": "v3.4.2-eksbuild.1"},
+    "aws:eks/getAddonVersion:getAddonVersion": lambda args: {
+        **args,
+        "version": ADD_ON_VERSIONS.get(args["addonName"], "v1.2.3-eksbuild.1"),
+    },
     "aws:index/getCallerIdentity:getCallerIdentity": lambda args: {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/test"},
     "aws:index/getRegion:getRegion": lambda args: {"region": "us-west-2", "name": "us-west-2", "id": "us-west-2"},
     "aws:secretsmanager/getSecretVersion:getSecretVersion": lambda args: {**args, "arn": args["secretId"], "secretString": GIT_CREDENTIALS},

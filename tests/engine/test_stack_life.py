@@ -179,9 +179,11 @@ def spot_nodes(api: client.CoreV1Api) -> dict[str, client.V1Node]:
     return {node.metadata.name: node for node in api.list_node(label_selector="lifecycle=Ec2Spot").items}
 
 
-def test_b9_the_log_archive_comes_with_all_its_settings_and_goes_when_it_may(engine: Engine) -> None:
-    stack = engine.stack("local", settings={"airflow-on-eks:airflow": {"logArchive": {"enabled": True, "deleteWithStack": True}}})
+def test_b9_b8_log_archive_and_container_insights_come_with_all_their_settings_and_go(engine: Engine) -> None:
+    archive = {"airflow-on-eks:airflow": {"logArchive": {"enabled": True, "deleteWithStack": True}}}
+    stack = engine.stack("local", settings={**archive, "airflow-on-eks:cluster": {"containerInsights": True}})
     engine.run(stack.up)
+    assert len(_insights_logs(engine)) == 4
     s3 = engine.client("s3")
     [bucket] = [found["Name"] for found in s3.list_buckets()["Buckets"]]
     [rule] = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -198,3 +200,18 @@ def test_b9_the_log_archive_comes_with_all_its_settings_and_goes_when_it_may(eng
     assert set(stack.refresh(suppress_progress=True).summary.resource_changes or {}) == {"same"}
     engine.run(engine.stack("local").up)
     assert s3.list_buckets()["Buckets"] == []
+    assert _insights_logs(engine) == []
+
+
+def _insights_logs(engine: Engine) -> list[str]:
+    """Row B8: the log groups of Container Insights, where the add-on and its role are there, all of them with an end and a key."""
+    eks = engine.client("eks")
+    cluster = eks.list_clusters()["clusters"][0]
+    if "amazon-cloudwatch-observability" in eks.list_addons(clusterName=cluster)["addons"]:
+        add_on = eks.describe_addon(clusterName=cluster, addonName="amazon-cloudwatch-observability")["addon"]
+        assert json.loads(add_on["configurationValues"])["manager"]["nodeSelector"] == {"lifecycle": "OnDemand"}
+        [identity] = eks.list_pod_identity_associations(clusterName=cluster, namespace="amazon-cloudwatch")["associations"]
+        assert identity["serviceAccount"] == "cloudwatch-agent"
+    groups = engine.client("logs").describe_log_groups(logGroupNamePrefix="/aws/containerinsights/")["logGroups"]
+    assert all(group["retentionInDays"] and group["kmsKeyId"] for group in groups)
+    return [group["logGroupName"] for group in groups]

@@ -106,6 +106,7 @@ CLUSTER = [
     resource("aws:eks/cluster:Cluster", "airflow-eksCluster", version="1.35"),
     resource("aws:eks/addon:Addon", "airflow-vpc-cni"),
     resource("aws:eks/addon:Addon", "airflow-kube-proxy"),
+    resource("aws:eks/addon:Addon", "airflow-insights-add-on", addonName="amazon-cloudwatch-observability"),
     resource("aws:eks/accessEntry:AccessEntry", "airflow-admin"),
     resource("aws:kms/key:Key", "airflow-key"),
     resource("aws:cloudwatch/logGroup:LogGroup", "airflow-logs", retentionInDays=30.0),

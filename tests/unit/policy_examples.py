@@ -115,6 +115,24 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "agent": ("aws:eks/addon:Addon", "cluster", {"addonName": "eks-pod-identity-agent", "addonVersion": "v1"}),
     "efs-driver": ("aws:eks/addon:Addon", "cluster", {"addonName": "aws-efs-csi-driver", "addonVersion": "v3.4.2-eksbuild.1"}),
+    "insights": (
+        "aws:eks/addon:Addon",
+        "insights",
+        {
+            "clusterName": "airflow",
+            "addonName": "amazon-cloudwatch-observability",
+            "addonVersion": "v6.2.0-eksbuild.1",
+            "configurationValues": '{"manager":{"nodeSelector":{"lifecycle":"OnDemand"}}}',
+        },
+    ),
+    **{
+        f"insights-{kind}": (
+            "aws:cloudwatch/logGroup:LogGroup",
+            "insights",
+            {"name": f"/aws/containerinsights/airflow/{kind}", "retentionInDays": 365, "kmsKeyId": KEY_ARN},
+        )
+        for kind in ("application", "dataplane", "host", "performance")
+    },
     "identity": ("aws:eks/podIdentityAssociation:PodIdentityAssociation", "autoscaler", {"serviceAccount": "cluster-autoscaler"}),
     "nodes": (
         "aws:eks/nodeGroup:NodeGroup",
@@ -597,6 +615,7 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("image-fits-nodes", "image", "platforms", ["linux/arm64"]),
     ("logs-owned", "cluster-log", "", REMOVED),
     ("logs-owned", "database-log-postgresql", "", REMOVED),
+    ("logs-owned", "insights-performance", "", REMOVED),
     ("subnet-zones", "subnet", "availabilityZone", "us-west-2-lax-1a"),
     ("subnet-zones", "subnet", "availabilityZone", "us-east-1e"),
     ("access-for-others", "access", "", REMOVED),

@@ -25,6 +25,7 @@ SETTINGS = ClusterSettings(
     public_access_cidrs=("198.51.100.7/32",),
     log_retention_days=30,
     admin_principal_arns=(ADMIN,),
+    container_insights=False,
 )
 KEY = f"arn:aws:kms:us-west-2:{ACCOUNT}:key/1"
 CORE = CoreSettings(instance_types=("m5.large",), min_size=2, desired_size=2, max_size=4, volume_gib=50)
@@ -159,6 +160,15 @@ def test_a7_b3_the_efs_driver_gets_its_role_by_pod_identity(build: Build, tags: 
     assert trust["Statement"] == [
         {"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
     ]
+
+
+def test_b8_container_insights_wait_for_credentials_and_nodes(build: Build, tags: dict[str, str]) -> None:
+    assert not build(cluster(tags)).of_type("airflow-on-eks:index:ContainerInsights")
+    engine = build(cluster(tags, replace(SETTINGS, container_insights=True)))
+    dependencies = engine.request(ADDON, "airflow-insights-add-on").dependencies
+    for needed in ("airflow-pod-identity", "airflow-ng-on-demand", "airflow-insights-policy", "airflow-insights-performance"):
+        assert any(urn.endswith(f"::{needed}") for urn in dependencies), needed
+    assert engine.resources[ADDON, "airflow-insights-add-on"]["clusterName"] == "airflow-dev"
 
 
 def test_b3_the_pod_identity_agent_comes_before_what_needs_it(build: Build, tags: dict[str, str]) -> None:

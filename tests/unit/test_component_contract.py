@@ -19,6 +19,7 @@ from components.airflow_metrics import AirflowMetrics, AirflowMetricsArgs
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.cluster import Cluster, ClusterArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from components.container_insights import ContainerInsights, ContainerInsightsArgs
 from components.cost_budget import CostBudget, CostBudgetArgs
 from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
@@ -46,6 +47,9 @@ ARGS: dict[type[pulumi.ComponentResource], Callable[[Settings, Mapping[str, str]
     Network: lambda settings, tags: NetworkArgs(**vars(settings.network), region=settings.region, kms_key_arn="arn:key", tags=tags),
     Cluster: lambda settings, tags: ClusterArgs(
         network=IDS, kms_key_arn="arn:key", cluster=settings.cluster, core=settings.core, tags=tags
+    ),
+    ContainerInsights: lambda settings, tags: ContainerInsightsArgs(
+        cluster_name="c", plain_cluster_name="c", kubernetes_version="1.35", log_retention_days=30, kms_key_arn="arn:key", tags=tags
     ),
     OverflowNodeGroup: lambda settings, tags: OverflowNodeGroupArgs(
         wiring=WIRING, taint_effect="NO_SCHEDULE", volume_gib=50, tags=tags, **vars(settings.workers.overflow)
@@ -186,6 +190,8 @@ def _imports(file: Path) -> set[str]:
     [
         "cost_tags",
         "iam_policies",
+        "efs_driver",
+        "insights_add_on",
         "network_plan",
         "node_template_tags",
         "placement",

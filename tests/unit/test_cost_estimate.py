@@ -41,6 +41,12 @@ def test_every_resource_of_a_plan_is_priced_or_has_a_reason(plan):
     assert costs.unlisted == (), "a type that is in neither table is a mistake of ours"
 
 
+def test_what_container_insights_cost_is_said_to_be_unknown():
+    reasons = {one.resource.name: one.reason for one in estimate(PLAN, OREGON).skipped}
+    assert reasons["airflow-insights-add-on"].startswith("Container Insights is billed by observation")
+    assert reasons["airflow-kube-proxy"] == "runs on nodes that are priced"
+
+
 def test_no_type_is_both_priced_and_free():
     assert not [resource_type for resource_type in PRICED if not_priced(resource_type)]
     assert all(NOT_PRICED.values())

@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.core.exceptions import ServiceException
 
+from components import insights_add_on
 from embedded import aws_eks_versions, pki
 from embedded import cloud as clouds
 from embedded.aws_api import start_aws_api, stop_aws_api
@@ -394,6 +395,27 @@ def test_kube_proxy_has_versions_of_its_own_for_each_kubernetes_version(aws: Aws
     assert [item["addonVersion"] for item in found] == ["v1.34.1-eksbuild.2"]
     with pytest.raises(ClientError, match="not supported"):
         eks.create_addon(clusterName=cluster, addonName="kube-proxy", addonVersion="v1.35.0-eksbuild.2")
+
+
+def test_an_add_on_takes_only_configuration_that_its_version_knows(aws: Aws) -> None:
+    name = "amazon-cloudwatch-observability"
+    cluster = aws.cluster(aws.network()[1])
+    for values in ({"manager": {"nodeSelektor": {}}}, {"otelContainerInsights": {"enabled": False}}):
+        with pytest.raises(ProviderError, match=r"\$\.(manager\.nodeSelektor|otelContainerInsights): is not defined in the schema"):
+            aws.make(
+                "aws:eks/addon:Addon",
+                clusterName=cluster,
+                addonName=name,
+                addonVersion="v4.10.3-eksbuild.1",
+                configurationValues=json.dumps(values),
+            )
+    for version in ("v4.10.3-eksbuild.1", "v6.2.0-eksbuild.1"):
+        values = insights_add_on.configuration(version)
+        resource, inputs, state = aws.make(
+            "aws:eks/addon:Addon", clusterName=cluster, addonName=name, addonVersion=version, configurationValues=values
+        )
+        aws.provider.delete(resource, inputs, state)
+        aws.made.pop()
 
 
 def test_a_cluster_with_node_groups_and_a_subnet_in_use_stay(aws: Aws) -> None:

@@ -115,6 +115,18 @@ def test_a_plan_as_it_should_be_has_no_problem():
     ]
 
 
+def insights(**manager: Any) -> PlannedResource:
+    inputs = {"addonName": "amazon-cloudwatch-observability", "configurationValues": json.dumps({"manager": manager})}
+    return PlannedResource(type="aws:eks/addon:Addon", name="insights", inputs=inputs)
+
+
+def test_what_container_insights_take_of_every_node_is_not_offered_to_pods():
+    tight = core({**ON_DEMAND, "containers": [container(cpu="1600m")]})
+    assert proof(CORE_GROUP, SPOT_GROUP, tight, worker(TASK)).problems == ()
+    [problem] = proof(CORE_GROUP, SPOT_GROUP, tight, worker(TASK), insights(**ON_DEMAND)).problems
+    assert "asks for 1600m CPU, m5.large leaves 1480m" in problem
+
+
 PROBLEMS: dict[str, tuple[tuple[PlannedResource, ...], str, tuple[str, ...]]] = {
     "the lab's affinity pins nothing": (
         (CORE_GROUP, SPOT_GROUP, worker(LAB_TASK)),
@@ -258,6 +270,11 @@ PROBLEMS: dict[str, tuple[tuple[PlannedResource, ...], str, tuple[str, ...]]] = 
         (CORE_GROUP, SPOT_GROUP, OVERFLOW_GROUP, core({"nodeSelector": {"lifecycle": "Overflow"}, **TOLERATES}), worker(OVERFLOWING)),
         "on-demand",
         ("Deployment airflow-scheduler could land on overflow group ng-overflow",),
+    ),
+    "an add-on's controller that is not told where": (
+        (CORE_GROUP, BARE_GROUP, worker(TASK), insights()),
+        "none",
+        ("add-on amazon-cloudwatch-observability could land on Spot group ng-spot1",),
     ),
     "the driver's startup taint is no obstacle": (
         (

@@ -76,3 +76,15 @@ def test_b10_with_the_fallback_tasks_overflow_and_nothing_else_does(run_main: Ca
     for placed in proof.placements:
         if placed.group.name == "ng-overflow" and not placed.pod.worker and "nodeSelector" in placed.pod.spec:
             assert len(placed.obstacles) == 2, "neither label nor taint lets it: one of them may be lost"
+
+
+@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
+def test_b8_with_container_insights_all_policies_hold_and_its_controller_is_never_on_spot(run_main: Callable[..., Engine]):
+    plan = planned(run_main("prod", {"cluster.containerInsights": True}))
+    assert [str(finding) for finding in examine(plan, environment="prod").findings] == []
+    proof = placement.prove(plan, MACHINES)
+    assert proof.problems == ()
+    controller = [placed for placed in proof.placements if placed.pod.name == "add-on amazon-cloudwatch-observability"]
+    assert {placed.group.name: placed.possible for placed in controller} == {"ng-on-demand": True, "ng-spot1": False}
+    [spot] = [placed for placed in controller if placed.group.spot]
+    assert len(spot.obstacles) == 2, "neither label nor taint lets it: the taint may be a soft one"

@@ -76,6 +76,8 @@ def test_the_plan_of_an_account_follows_from_the_settings() -> None:
     assert [(group.name, group.max_size, group.spot) for group in plan.groups] == [("ng-on-demand", 4, False), ("ng-spot1", 4, True)]
     overflow = wanted(load({"workers.fallback": "on-demand"})).groups[-1]
     assert (overflow.setting, overflow.spot) == ("workers.overflow.maxSize", False), "it is paid, and counted, as On-Demand"
+    assert "amazon-cloudwatch-observability" not in plan.add_ons
+    assert wanted(load({"cluster.containerInsights": True})).add_ons == (*plan.add_ons, "amazon-cloudwatch-observability")
     existing = {"network.vpcId": "vpc-0a1b2c3d", "network.privateSubnetIds": ["subnet-0a1b2c3d", "subnet-1a1b2c3d"], "image.digest": IMAGE}
     plan = wanted(load(existing))
     assert (plan.vpcs, plan.elastic_ips, plan.zones, plan.repository, plan.image) == (0, 0, (), None, IMAGE)
@@ -155,6 +157,7 @@ def test_each_shortfall_is_one_sentence_with_its_fix(changes: dict[str, Any], wo
         ),
         ({"multi_az": True}, {"classes": (ClassOffer(zones=ZONES, multi_az=False, storage="gp3"),)}, "and Multi-AZ on gp3 storage"),
         ({"engine_version": "17.8"}, {}, "database.engineVersion 17.8 is not offered"),
+        ({"add_ons": (*DEV.add_ons, "amazon-cloudwatch-observability")}, {}, "or set cluster.containerInsights to false"),
     ],
 )
 def test_what_only_some_stacks_need_is_judged_too(plan: dict[str, Any], changes: dict[str, Any], words: str) -> None:

@@ -146,6 +146,8 @@ SHAPES = {
     "a fraction for a number": ({"web.port": 80.5}, "must be an integer, got 80.5"),
     "no number": (group(maxSize=float("nan")), "must be an integer, got nan"),
     "a number for a truth": ({"database.multiAz": 1}, "must be true or false, got 1"),
+    "a text for a truth": ({"cluster.containerInsights": "yes"}, "cluster.containerInsights = 'yes': must be true or false"),
+    "a text for another truth": ({"workers.awaitEfsDriver": "no"}, "workers.awaitEfsDriver = 'no': must be true or false"),
     "an empty text": ({"cluster.name": ""}, "cluster.name = '': must not be empty"),
     "a text for a list": ({"web.allowedCidrs": "10.0.0.0/8"}, "web.allowedCidrs = '10.0.0.0/8': must be a list, got a text"),
     "a text for a section": ({"web": "8080"}, "web = '8080': is a section with settings of its own"),
