@@ -157,9 +157,9 @@ class Cluster(pulumi.ComponentResource):
         policy = aws.iam.RolePolicyAttachment(
             f"{name}-efs-driver-policy", role=role.name, policy_arn=iam_policies.EFS_DRIVER_POLICY, opts=child
         )
-        # its controller is a Deployment, which is not healthy before there are nodes
         if args.cluster.container_insights:
             self._watch(f"{name}-insights", args, [agent, core])
+        # its controller is a Deployment, which is not healthy before there are nodes
         after = [agent, policy, core]
         self._add_on(f"{name}-efs-driver", efs_driver.ADD_ON, args, tags, version=self.efs_driver_version, role=role, after=after)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -145,7 +144,7 @@ def planned_pods(plan: Iterable[PlannedResource]) -> list[Pod]:
             spec["containers"] = [{"name": "chart", "resources": values.get("resources") or {}}]
             pods.append(Pod(name=f"chart {resource.name}", spec=spec, replicas=1, resource=resource))
         elif _is_insights(resource) and isinstance(text := resource.inputs.get("configurationValues", "{}"), str):
-            spec = insights_add_on.controller(json.loads(text))
+            spec = insights_add_on.controller(known(yaml.safe_load(text), Mapping, {}))
             pods.append(Pod(name=f"add-on {insights_add_on.ADD_ON}", spec=spec, replicas=1, resource=resource))
     return pods
 
@@ -190,8 +189,17 @@ def planned_groups(plan: Iterable[PlannedResource]) -> list[NodeGroup]:
             for item in known(inputs.get("taints"), list | tuple, [])
         )
         size = int(known(at(inputs, "scalingConfig.maxSize", 2), int | float, 1))
-        marks: dict[str, Any] = {"labels": labels, "taints": taints}
-        groups.append(NodeGroup(name=name, spot=capacity == "SPOT", **marks, instance_types=types, max_size=size, daemons=daemons))
+        groups.append(
+            NodeGroup(
+                name=name,
+                spot=capacity == "SPOT",
+                labels=labels,
+                taints=taints,
+                instance_types=types,
+                max_size=size,
+                daemons=daemons,
+            )
+        )
     return groups
 
 
