@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import json
 import re
 import runpy
@@ -277,20 +276,6 @@ def _put(values: dict[str, Any], dotted: str, value: Any, *, over: bool) -> None
             return
     if over or leaf not in values:
         values[leaf] = value
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share what a run or a build registered go to the same process, so that it is made once."""
-    for item in items:
-        shares = "run_main" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("the whole program" if shares else item.path.stem))
-
-
-def pytest_collection_finish() -> None:
-    """What is loaded by now stays: a garbage collector that looks through it again and again takes a fifth of the time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
