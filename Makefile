@@ -88,8 +88,8 @@ engine: $(READY) ## the real Pulumi engine and Kubernetes API, simulated nodes
 	@$(BIN)/python -m pytest -q -p no:hypothesispytest tests/engine
 e2e: $(READY) ## the whole stack with real nodes, PostgreSQL, Airflow and a browser
 	@$(BIN)/python -m pytest -q -p no:hypothesispytest tests/e2e
-trials: $(READY) ## drills and kills of every kind on the whole stack; half an hour, not part of 'make test'
-	@$(BIN)/python -m pytest -v -p no:hypothesispytest tests/e2e/trial_drills.py tests/e2e/trial_interruptions.py
+trials: $(READY) ## drills and kills of every kind on the whole stack; half an hour, ends with the figures
+	@$(BIN)/python -m pytest -v -rP -p no:hypothesispytest tests/e2e/trial_drills.py tests/e2e/trial_interruptions.py
 bench-scale: $(READY) ## 1,000 Spot nodes, 5,000 tasks: where they land, what pinning costs the scheduler, half of the nodes lost
 	@$(BIN)/python -m bench.scale
 test: $(READY) ## every tier
