@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import gc
 
-import pytest
 from hypothesis import settings
 
 # an example that was slow once, because the machine had other work, is no failure
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share what a run or a build registered go to the same process, so that it is made once."""
-    for item in items:
-        shares = "run_main" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("the whole program" if shares else item.path.stem))
 
 
 def pytest_collection_finish() -> None:
