@@ -214,6 +214,20 @@ def test_a20_workers_killed_in_every_phase_lose_no_task_and_no_log(airflow: Airf
     kill_in_every_phase(airflow, cloud, deployment, kills=3, seconds=300)
 
 
+def test_b3_no_secret_is_in_a_log_of_cloud_node_pod_or_task_or_in_an_image(cloud: Cloud, deployment: Deployment) -> None:
+    """Before the upgrade, which takes the old pods' logs away; what else could hold one is searched by the engine tier."""
+    data = deployment.core_api().read_namespaced_secret("airflow-secrets", deployment.namespace).data
+    planted = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    assert {"sql-alchemy-conn", "fernet-key", "api-secret-key", "jwt-secret", "admin-password"} < set(planted)
+    layers = dict(canaries.image_layers(cloud))
+    logs = dict(canaries.logs(cloud))
+    assert any(b"airflow_local_settings" in content for content in layers.values()), "the stack's own layers are searched"
+    assert any(b"Changing state of" in content for content in logs.values()), "the scheduler's log is searched"
+    assert any(b"try 1 of task 0 begins" in content for content in logs.values()), "tasks' logs are searched"
+    leaks = {where: hits for where, content in (layers | logs).items() if (hits := canaries.found_in(content, planted))}
+    assert leaks == {}
+
+
 def test_b5_an_upgrade_migrates_first_and_costs_a_running_dag_no_try(
     commands: Commands, airflow: AirflowApi, cloud: Cloud, deployment: Deployment
 ) -> None:
@@ -254,20 +268,6 @@ def _core_pods(deployment: Deployment) -> list[client.V1Pod]:
     selector = "tier=airflow,component in (api-server,scheduler,dag-processor,triggerer)"
     pods = deployment.core_api().list_namespaced_pod(deployment.namespace, label_selector=selector).items
     return [pod for pod in pods if not pod.metadata.deletion_timestamp]
-
-
-def test_b3_no_secret_is_in_a_log_of_cloud_node_pod_or_task_or_in_an_image(cloud: Cloud, deployment: Deployment) -> None:
-    """After all of the above; what else could hold one is searched by the engine tier."""
-    data = deployment.core_api().read_namespaced_secret("airflow-secrets", deployment.namespace).data
-    planted = {key: base64.b64decode(value).decode() for key, value in data.items()}
-    assert {"sql-alchemy-conn", "fernet-key", "api-secret-key", "jwt-secret", "admin-password"} < set(planted)
-    layers = dict(canaries.image_layers(cloud))
-    logs = dict(canaries.logs(cloud))
-    assert any(b"airflow_local_settings" in content for content in layers.values()), "the stack's own layers are searched"
-    assert any(b"Changing state of" in content for content in logs.values()), "the scheduler's log is searched"
-    assert any(b"try 1 of task 0 begins" in content for content in logs.values()), "tasks' logs are searched"
-    leaks = {where: hits for where, content in (layers | logs).items() if (hits := canaries.found_in(content, planted))}
-    assert leaks == {}
 
 
 def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, airflow: AirflowApi, deployment: Deployment) -> None:
