@@ -6,11 +6,15 @@ import time
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from operations.deployment import Deployment, OperationError
 
 TIMEOUT_SECONDS = 30
 FINISHED = ("success", "failed")
+REPEATED = Retry(total=3, backoff_factor=1, allowed_methods=["GET"])
+"""A connection may lead through a node that is taken away, and then nothing comes back: what only asks is asked again, on another one."""
 
 
 class AirflowApi:
@@ -20,6 +24,8 @@ class AirflowApi:
         self._url = deployment.web_ui_url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # the address is the stack's own, never a proxy's business
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=REPEATED))
         answer = self._session.post(
             f"{self._url}/auth/token",
             json={"username": deployment.admin_user, "password": deployment.admin_password},

@@ -207,6 +207,7 @@ def test_a20_tasks_of_a_drained_node_run_again_at_once_and_by_default_after_a_pa
     node = pods[plain["hostname"]].spec.node_name
     victims = [task["map_index"] for task in mapped(airflow, run) if pods[task["hostname"]].spec.node_name == node]
     assert victims, "the scheduler spreads six tasks over both nodes"
+    gone: dict[str, datetime] = {}
     api.patch_node(node, {"spec": {"unschedulable": True}})
     try:
         for name, pod in pods.items():
@@ -214,7 +215,7 @@ def test_a20_tasks_of_a_drained_node_run_again_at_once_and_by_default_after_a_pa
                 options = client.V1DeleteOptions(grace_period_seconds=DRAIN_GRACE_SECONDS)
                 eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name=name), delete_options=options)
                 api.create_namespaced_pod_eviction(name, deployment.namespace, eviction)
-        gone = datetime.now(UTC) + timedelta(seconds=DRAIN_GRACE_SECONDS)
+                gone[name] = datetime.now(UTC) + timedelta(seconds=DRAIN_GRACE_SECONDS)
         path = f"/dags/airflows_own_executor/dagRuns/{plain_run}/taskInstances/wait/tries"
         while (
             min(len(airflow.tries("proof_of_work", run, "prove", number)) for number in victims) < 2
@@ -223,8 +224,10 @@ def test_a20_tasks_of_a_drained_node_run_again_at_once_and_by_default_after_a_pa
             assert time.monotonic() < deadline + 120, "no new try"
             time.sleep(1)
         (proofs / "released").touch()
-        started = [_seconds(gone, airflow.tries("proof_of_work", run, "prove", number)[1]["start_date"]) for number in victims]
-        defaults = _seconds(gone, airflow.call("GET", path)["task_instances"][0]["end_date"]) + DEFAULT_PAUSE_SECONDS
+        both = [airflow.tries("proof_of_work", run, "prove", number) for number in victims]
+        started = [_seconds(gone[attempts[0]["hostname"]], attempts[1]["start_date"]) for attempts in both]
+        lost = airflow.call("GET", path)["task_instances"][0]
+        defaults = _seconds(gone[plain["hostname"]], lost["end_date"]) + DEFAULT_PAUSE_SECONDS
         print(f"from the end of the grace: tried again after {median(started):.0f} s, by default {defaults:.0f} s, of it a pause of 300 s")
         assert median(started) < 60
         assert defaults >= TIMES_FASTER * median(started)
