@@ -93,9 +93,15 @@ def apply(cloud: Cloud, objects: list[dict[str, Any]]) -> None:
     kubectl(cloud, "apply", "--server-side", "--force-conflicts", "--field-manager=eks", "-f", "-", input_text=json.dumps(document))
 
 
-def _is_ready(cloud: Cloud) -> bool:
+def administrator(cloud: Cloud) -> ssl.SSLContext:
+    """The API server's certificate is checked, and the client shows the administrator's."""
     trust = ssl.create_default_context(cafile=str(pki.ca(cloud)[0]))
     trust.load_cert_chain(*client_certificate(cloud, "admin"))
+    return trust
+
+
+def _is_ready(cloud: Cloud) -> bool:
+    trust = administrator(cloud)
     try:
         with urllib.request.urlopen(f"{cloud.kubernetes_endpoint}/readyz", timeout=2, context=trust) as answer:
             return answer.status == 200

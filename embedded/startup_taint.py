@@ -7,13 +7,11 @@ it is done as soon as the node is ready and the add-on installed. A taint that i
 from __future__ import annotations
 
 import json
-import ssl
 import time
 import urllib.request
 from typing import Any
 
 from components.efs_driver import STARTUP_TAINT
-from embedded import pki
 from embedded.cloud import Cloud, CloudError
 
 RETRY_SECONDS = 1.0
@@ -49,16 +47,14 @@ def take_off(cloud: Cloud, node: str) -> None:
 
 def ask(cloud: Cloud, node: str, patch: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """A Node object, after this JSON patch if one is given; by HTTP, as a kubectl for each question would take longer than a node."""
-    from embedded.control_plane import client_certificate
+    from embedded.control_plane import administrator
 
-    trust = ssl.create_default_context(cafile=str(pki.ca(cloud)[0]))
-    trust.load_cert_chain(*client_certificate(cloud, "admin"))
     request = urllib.request.Request(
         f"{cloud.kubernetes_endpoint}/api/v1/nodes/{node}",
         data=json.dumps(patch).encode() if patch else None,
         method="PATCH" if patch else "GET",
         headers={"Content-Type": "application/json-patch+json"},
     )
-    with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
+    with urllib.request.urlopen(request, timeout=10, context=administrator(cloud)) as answer:
         found: dict[str, Any] = json.load(answer)
     return found

@@ -111,10 +111,15 @@ def run_dag(airflow: AirflowApi, dag_id: str, conf: dict[str, object] | None = N
     """Trigger a DAG and wait for its end: run id and state."""
     airflow.wait_for_dag(dag_id)
     run_id = airflow.trigger(dag_id, conf)
+    return run_id, wait_for_end(airflow, dag_id, run_id, seconds)
+
+
+def wait_for_end(airflow: AirflowApi, dag_id: str, run_id: str, seconds: float) -> str:
+    """The state of a run once it has ended, or after so many seconds."""
     deadline = time.monotonic() + seconds
     while (state := airflow.run_state(dag_id, run_id)) not in FINISHED and time.monotonic() < deadline:
         time.sleep(2)
-    return run_id, state
+    return state
 
 
 def run_python(deployment: Deployment, component: str, script: str) -> str:

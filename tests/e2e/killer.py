@@ -14,9 +14,9 @@ from random import Random
 from typing import Any
 
 from embedded.cloud import Cloud
-from operations.airflow_api import FINISHED, AirflowApi
+from operations.airflow_api import AirflowApi
 from operations.deployment import Deployment
-from tests.e2e.conftest import efs_folder
+from tests.e2e.conftest import efs_folder, wait_for_end
 
 PHASES = ("pending", "not-started", "running", "finishing")
 LOOK_SECONDS = 0.2
@@ -129,14 +129,9 @@ def kill_in_every_phase(airflow: AirflowApi, cloud: Cloud, deployment: Deploymen
     order = [phase for phase in PHASES for _ in range(kills)]
     total = len(order)
     Random(SEED).shuffle(order)
-    folder = f"kills-{time.time_ns()}"
-    proofs = efs_folder(cloud, "logs") / "proofs" / folder
-    airflow.wait_for_dag("proof_of_work")
-    run = airflow.trigger("proof_of_work", {"tasks": total, "seconds": 2, "tail": 1, "folder": folder})
+    run, proofs = start_work(airflow, cloud, tasks=total, seconds=2, tail=1)
     with Killer(deployment, run, proofs, dict(enumerate(order)), SEED) as killer:
-        deadline = time.monotonic() + seconds
-        while airflow.run_state("proof_of_work", run) not in FINISHED and time.monotonic() < deadline:
-            time.sleep(2)
+        wait_for_end(airflow, "proof_of_work", run, seconds)
     met = Counter(order[number] for number in killer.kills)
     print(f"killed: {dict(met)}, {dict(Counter(killer.kills.values()))}")
     states = Counter(task["state"] for task in mapped(airflow, run))
@@ -151,6 +146,19 @@ def kill_in_every_phase(airflow: AirflowApi, cloud: Cloud, deployment: Deploymen
             log = airflow.log("proof_of_work", run, "prove", attempt["try_number"], number)
             if (proofs / f"begun-{number:04}-{attempt['try_number']}").exists():
                 assert f"try {attempt['try_number']} of task {number} begins" in log
+
+
+def start_work(airflow: AirflowApi, cloud: Cloud, **parameters: object) -> tuple[str, Path]:
+    """Trigger `proof_of_work`: its run, and the folder of that run's proofs."""
+    airflow.wait_for_dag("proof_of_work")
+    folder = f"work-{time.time_ns()}"
+    run = airflow.trigger("proof_of_work", {**parameters, "folder": folder})
+    return run, efs_folder(cloud, "logs") / "proofs" / folder
+
+
+def begun(proofs: Path, attempt: str = "*") -> int:
+    """How many tries have written their first line, of all or of one number."""
+    return len(list(proofs.glob(f"begun-*-{attempt}")))
 
 
 def mapped(airflow: AirflowApi, run: str) -> list[dict[str, Any]]:

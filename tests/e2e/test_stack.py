@@ -23,8 +23,8 @@ from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch, lifecycles
 from tests import canaries
 from tests.browser import browser
-from tests.e2e.conftest import HOME, NEXT_IMAGE_DAG, Commands, drop_dags, efs_folder, run_dag
-from tests.e2e.killer import kill_in_every_phase
+from tests.e2e.conftest import HOME, NEXT_IMAGE_DAG, Commands, drop_dags, efs_folder, run_dag, wait_for_end
+from tests.e2e.killer import begun, kill_in_every_phase, start_work
 
 WORKERS = 100
 
@@ -233,11 +233,9 @@ def test_b5_an_upgrade_migrates_first_and_costs_a_running_dag_no_try(
 ) -> None:
     """A task begins with the old image and ends after the new one has taken over; what follows is deployed from the new image."""
     drop_dags(cloud, "proof_of_work")
-    airflow.wait_for_dag("proof_of_work")
-    run_id = airflow.trigger("proof_of_work", {"tasks": 3, "seconds": 1, "folder": "upgrade", "held": True})
-    proofs = efs_folder(cloud, "logs") / "proofs" / "upgrade"
+    run_id, proofs = start_work(airflow, cloud, tasks=3, seconds=1, held=True)
     deadline = time.monotonic() + 120
-    while len(list(proofs.glob("begun-*"))) < 3:
+    while begun(proofs) < 3:
         assert time.monotonic() < deadline, "the tasks do not begin"
         time.sleep(1)
     before = _core_pods(deployment)
@@ -255,10 +253,7 @@ def test_b5_an_upgrade_migrates_first_and_costs_a_running_dag_no_try(
     assert migration.status.completion_time <= min(pod.metadata.creation_timestamp for pod in after), "the database is migrated first"
     assert airflow.run_state("proof_of_work", run_id) == "running"
     (proofs / "released").touch()
-    deadline = time.monotonic() + 120
-    while (state := airflow.run_state("proof_of_work", run_id)) not in FINISHED and time.monotonic() < deadline:
-        time.sleep(1)
-    assert state == "success"
+    assert wait_for_end(airflow, "proof_of_work", run_id, 120) == "success"
     assert {task["try_number"] for task in airflow.task_instances("proof_of_work", run_id)} == {1}
     assert len(list(proofs.glob("done-*-1"))) == 3
     assert run_dag(airflow, NEXT_IMAGE_DAG.stem)[1] == "success"

@@ -24,8 +24,8 @@ from embedded.node_config import node_name
 from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch
-from tests.e2e.conftest import drop_dags, efs_folder, run_dag
-from tests.e2e.killer import kill_in_every_phase, kill_processes, mapped
+from tests.e2e.conftest import drop_dags, efs_folder, run_dag, wait_for_end
+from tests.e2e.killer import begun, kill_in_every_phase, kill_processes, mapped, start_work
 
 BOTH = "airflow_on_eks.spot_executor.SpotKubernetesExecutor,KubernetesExecutor"
 TIMES_FASTER = 5
@@ -96,17 +96,14 @@ def _import_errors(airflow: AirflowApi, file: str) -> list[str]:
 def power_cut(both_executors: None, airflow: AirflowApi, cloud: Cloud, deployment: Deployment) -> Iterator[dict[str, Any]]:
     """A node dies without a word under tasks of both executors."""
     airflow.wait_for_dag("airflows_own_executor", 240)
-    airflow.wait_for_dag("proof_of_work")
     plain_run = airflow.trigger("airflows_own_executor")
-    folder = f"cut-{time.time_ns()}"
-    proofs = efs_folder(cloud, "logs") / "proofs" / folder
-    run = airflow.trigger("proof_of_work", {"tasks": 6, "seconds": 60, "folder": folder})
+    run, proofs = start_work(airflow, cloud, tasks=6, seconds=60)
     deadline = time.monotonic() + 420
     while time.monotonic() < deadline:
         time.sleep(1)
         [plain] = airflow.task_instances("airflows_own_executor", plain_run)
         tasks = mapped(airflow, run)
-        if plain["state"] == "running" and len(list(proofs.glob("begun-*"))) == 6:
+        if plain["state"] == "running" and begun(proofs) == 6:
             break  # not merely "running": that is so before a task's first line
     places = {pod.metadata.name: pod.spec.node_name for pod in deployment.core_api().list_namespaced_pod(deployment.namespace).items}
     node = places[plain["hostname"]]
@@ -192,11 +189,9 @@ def test_a20_tasks_of_a_drained_node_run_again_at_once_and_by_default_after_a_pa
     """After a notice EKS cordons the node and evicts its pods; here with seconds of grace, so that no task can finish meanwhile."""
     airflow.wait_for_dag("airflows_own_executor", 240)
     plain_run = airflow.trigger("airflows_own_executor")
-    folder = f"drain-{time.time_ns()}"
-    run = airflow.trigger("proof_of_work", {"tasks": 6, "seconds": 1, "folder": folder, "held": True})
-    proofs = efs_folder(cloud, "logs") / "proofs" / folder
+    run, proofs = start_work(airflow, cloud, tasks=6, seconds=1, held=True)
     deadline = time.monotonic() + 240
-    while len(list(proofs.glob("begun-*"))) < 6 or airflow.task_instances("airflows_own_executor", plain_run)[0]["state"] != "running":
+    while begun(proofs) < 6 or airflow.task_instances("airflows_own_executor", plain_run)[0]["state"] != "running":
         assert time.monotonic() < deadline, "the tasks do not begin"
         time.sleep(1)
     api = deployment.core_api()
@@ -218,7 +213,7 @@ def test_a20_tasks_of_a_drained_node_run_again_at_once_and_by_default_after_a_pa
                 gone[name] = datetime.now(UTC) + timedelta(seconds=DRAIN_GRACE_SECONDS)
         path = f"/dags/airflows_own_executor/dagRuns/{plain_run}/taskInstances/wait/tries"
         # by its proof: a try that waits still has the start of the one before
-        while len(list(proofs.glob("begun-*-2"))) < len(victims) or not airflow.call("GET", path)["task_instances"][0]["end_date"]:
+        while begun(proofs, "2") < len(victims) or not airflow.call("GET", path)["task_instances"][0]["end_date"]:
             assert time.monotonic() < deadline + 120, "no new try"
             time.sleep(1)
         (proofs / "released").touch()
@@ -229,9 +224,7 @@ def test_a20_tasks_of_a_drained_node_run_again_at_once_and_by_default_after_a_pa
         print(f"from the end of the grace: tried again after {median(started):.0f} s, by default {defaults:.0f} s, of it a pause of 300 s")
         assert median(started) < 60
         assert defaults >= TIMES_FASTER * median(started)
-        while (state := airflow.run_state("proof_of_work", run)) not in FINISHED and time.monotonic() < deadline + 240:
-            time.sleep(1)
-        assert state == "success"
+        assert wait_for_end(airflow, "proof_of_work", run, 240) == "success"
     finally:
         api.patch_node(node, {"spec": {"unschedulable": None}})
         airflow.call("PATCH", f"/dags/airflows_own_executor/dagRuns/{plain_run}", json={"state": "failed"})
