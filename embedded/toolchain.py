@@ -182,22 +182,22 @@ def _build(tool: GoTool) -> dict[str, Path]:
     home = cache_dir() / "tools" / f"{tool.module}-{key}"
     programs = {name: home / name for name in tool.packages}
     if not home.exists():
-        with _alone(tool.module):
+        with alone(tool.module):
             if not home.exists():  # nobody built it meanwhile
                 _compile(tool, module, home)
     return programs
 
 
 @contextmanager
-def _alone(task: str) -> Iterator[None]:
-    """Wait until no other process or thread does this: two builds of one thing take twice as long, and both are needed by both."""
+def alone(task: str) -> Iterator[None]:
+    """Wait until no other process or thread does this: two that make one thing side by side take twice as long, both of them."""
     file = cache_dir() / "locks" / task
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"  {task}: another process is building it; waiting")
+            say(f"  {task}: another process is making it; waiting")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
