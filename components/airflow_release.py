@@ -176,7 +176,7 @@ class AirflowRelease(pulumi.ComponentResource):
 
     def _git_dags(self) -> list[GitDags]:
         git = self._args.git_dags
-        if git is None or git.repository is None:
+        if not git_dags_plan.is_wanted(git):
             return []
         return [GitDags(f"{self._place.name}-git", GitDagsArgs(git=git, namespace=self._place.namespace), self._place.opts)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from components.airflow_config import HOME
 from components.airflow_pods import Extra, Manifest, Volume
@@ -69,9 +69,14 @@ def remote(repository: str) -> Remote | None:
     return None
 
 
+def is_wanted(git: GitDagsSettings | None) -> TypeGuard[GitDagsSettings]:
+    """Whether DAGs come from a repository too."""
+    return git is not None and git.repository is not None
+
+
 def bundle(git: GitDagsSettings | None) -> dict[str, Any] | None:
     """The entry of Airflow's list of bundles, without a secret; None: no repository is wanted."""
-    if git is None or git.repository is None:
+    if not is_wanted(git):
         return None
     more = {"subdir": git.subdirectory} if git.subdirectory else {}
     kwargs = {"repo_url": git.repository, "tracking_ref": git.tracking_ref, "git_conn_id": CONNECTION}
@@ -121,7 +126,7 @@ def _given(credentials: str, wanted: str) -> dict[str, str]:
 
 def pod_extra(git: GitDagsSettings | None, component: str) -> Extra:
     """What a component's pod has because of the repository."""
-    if git is None or git.repository is None:
+    if not is_wanted(git):
         return Extra()
     backend = {
         "AIRFLOW__SECRETS__BACKEND": BACKEND,
