@@ -66,10 +66,11 @@ def cluster_of(name: str) -> Record:
     if name not in clusters:
         raise error("ResourceNotFoundException", f"No cluster found for name: {name}.")
     cluster = clusters[name]
-    for done, update, record, outcome in cluster["running"]:
-        if time.monotonic() >= done and update["status"] == "InProgress":
-            record |= outcome | {"status": "ACTIVE"}
-            update["status"] = "Successful"
+    present = time.monotonic()
+    for _, update, record, outcome in (one for one in cluster["running"] if one[0] <= present):
+        record |= outcome | {"status": "ACTIVE"}
+        update["status"] = "Successful"
+    cluster["running"] = [one for one in cluster["running"] if one[0] > present]
     return cluster
 
 

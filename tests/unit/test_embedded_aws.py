@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from moto.core.exceptions import ServiceException
 
 from components import insights_add_on
-from embedded import aws_eks_versions, pki
+from embedded import aws_eks_versions, aws_records, pki
 from embedded import cloud as clouds
 from embedded.aws_api import start_aws_api, stop_aws_api
 from embedded.cloud import ACCOUNT_ID, Cloud
@@ -379,6 +379,17 @@ def test_a_kubernetes_version_comes_after_a_while_and_meanwhile_nothing_else_cha
         time.sleep(0.1)
     assert eks.describe_nodegroup(**group)["nodegroup"]["version"] == "1.35"
     refused("rolled back", eks.update_nodegroup_version, **group, version="1.34")
+
+
+def test_a_finished_update_is_forgotten_once_it_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_records, "UPDATE_SECONDS", 0)
+    cluster: dict[str, Any] = {"status": "ACTIVE", "version": "1.35", "running": [], "updates": {}}
+    monkeypatch.setitem(aws_records.clusters, "airflow", cluster)
+    aws_records.started_update(cluster, cluster, "VersionUpdate", {"version": "1.36"}, {"version": "1.36"})
+    assert cluster["status"] == "UPDATING"
+    aws_records.cluster_of("airflow")
+    assert (cluster["status"], cluster["version"], cluster["running"]) == ("ACTIVE", "1.36", [])
+    assert [update["status"] for update in cluster["updates"].values()] == ["Successful"]
 
 
 def test_a_control_plane_does_not_leave_its_nodes_too_far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
