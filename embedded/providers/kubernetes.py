@@ -20,6 +20,7 @@ from embedded.providers.kubernetes_rules import (
     HONOURED,
     IDENTITY,
     REPLACE_KEYS,
+    as_kept,
     cleaned,
     group,
     is_builtin,
@@ -218,7 +219,7 @@ class KubernetesProvider(Provider):
         if dry:
             query["dryRun"] = "All"
         try:
-            live: Object = self._cluster().request("PATCH", self._url(inputs), query, without_nulls(inputs), "apply-patch+yaml")
+            live: Object = self._cluster().request("PATCH", self._url(inputs), query, as_kept(without_nulls(inputs)), "apply-patch+yaml")
         except ApiError as error:
             if error.code == 404 and dry:
                 raise

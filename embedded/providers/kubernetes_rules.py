@@ -81,6 +81,18 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def as_kept(inputs: Properties) -> Properties:
+    """What to send: a Secret's `stringData` as the `data` that the server keeps.
+
+    By server-side apply a key that leaves `stringData` stays in `data` for good (kubernetes/kubernetes#108008); Pulumi's own provider
+    sends `data` too.
+    """
+    if (group(inputs), inputs.get("kind")) != ("", "Secret") or not inputs.get("stringData"):
+        return inputs
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in inputs["stringData"].items()}
+    return {key: value for key, value in inputs.items() if key != "stringData"} | {"data": (inputs.get("data") or {}) | encoded}
+
+
 def outputs_of(live: Object) -> Properties:
     """The live object as the state keeps it."""
     live = copy.deepcopy(live)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 
+import pulumi
+import pulumi_kubernetes as k8s
 from kubernetes import client
 
 from components.git_dags_plan import CONNECTIONS_KEY, KNOWN_HOSTS, OBJECT
+from embedded.control_plane import admin_kubeconfig
 from embedded.engine import Progress
 from tests import canaries
 from tests.engine.conftest import Engine
@@ -39,3 +42,23 @@ def test_b7_credentials_of_a_git_repository_reach_the_secret_and_nothing_else(en
         api = client.CoreV1Api(connected)
         left = [*api.list_namespaced_secret("airflow").items, *api.list_namespaced_config_map("airflow").items]
         assert OBJECT not in [item.metadata.name for item in left], "the credentials go with the option"
+
+
+def test_a_key_that_leaves_a_secret_leaves_the_cluster(engine: Engine, deployed: Progress) -> None:
+    texts = {"kept": "1", "leaving": "2"}
+
+    def program() -> None:
+        cluster = k8s.Provider("cluster", kubeconfig=admin_kubeconfig(engine.cloud).read_text(), enable_secret_mutable=True)
+        metadata = {"name": "texts", "namespace": "default"}
+        k8s.core.v1.Secret("texts", metadata=metadata, string_data=texts, opts=pulumi.ResourceOptions(provider=cluster))
+
+    stack = engine.stack("dev", program=program)
+    try:
+        stack.up(suppress_progress=True)
+        del texts["leaving"]
+        stack.up(suppress_progress=True)
+        with canaries.administrator(engine.cloud) as connected:
+            assert client.CoreV1Api(connected).read_namespaced_secret("texts", "default").data == {"kept": "MQ=="}
+        assert engine.run(stack.up).changes == []
+    finally:
+        stack.destroy(suppress_progress=True)

@@ -350,6 +350,13 @@ def test_refresh_sees_what_others_changed_and_not_what_the_server_rewrote() -> N
     }
 
 
+def test_a_secrets_texts_are_sent_as_the_server_keeps_them() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "data": {"a": "MQ==", "b": "Mg=="}, "stringData": {"b": "3"}}
+    assert kubernetes_rules.as_kept(secret) == {"apiVersion": "v1", "kind": "Secret", "data": {"a": "MQ==", "b": "Mw=="}}
+    other = {"apiVersion": "example.com/v1", "kind": "Secret", "stringData": {"b": "3"}}
+    assert kubernetes_rules.as_kept(other) == other
+
+
 def test_another_cluster_replaces_every_object() -> None:
     def config(server: str) -> str:
         return json.dumps(
