@@ -25,13 +25,16 @@ from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs, Da
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import EfsStorage, EfsStorageArgs, SharedVolumes
 from components.node_group import NodeWiring
-from components.settings import CleanupSettings, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
+from components.settings import Settings
 from components.spot_node_group import SpotNodeGroup, SpotNodeGroupArgs
 from embedded.cloud import PROJECT
 from embedded.engine import Progress, engine_environment
+from operations.stack_file import parsed_file
 from tests.conftest import foreign
 from tests.engine.conftest import IMAGE, Engine
 
+SETTINGS = Settings(**parsed_file(PROJECT, "dev")[0])
+"""Sizes, versions and the rest, in which a stack of somebody else's need not differ."""
 TAGS = {"Project": "theirs", "ManagedBy": "pulumi"}
 VPC, NODES_GROUP = "vpc-0123456789abcdef0", "sg-0123456789abcdef0"
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
@@ -51,52 +54,13 @@ FILES = EfsStorageArgs(
 
 
 def database(vpc_id: pulumi.Input[str], subnet_ids: list[pulumi.Input[str]], nodes: pulumi.Input[str]) -> AirflowDatabaseArgs:
-    return AirflowDatabaseArgs(
-        vpc_id=vpc_id,
-        subnet_ids=subnet_ids,
-        client_security_group_id=nodes,
-        identifier="theirs",
-        engine_version="17",
-        instance_class="db.t4g.small",
-        allocated_storage_gib=20,
-        max_allocated_storage_gib=100,
-        backup_retention_days=7,
-        multi_az=False,
-        deletion_protection=False,
-        final_snapshot=False,
-        log_retention_days=30,
-        tags=TAGS,
-    )
+    sizes = {**vars(SETTINGS.database), "identifier": "theirs"}
+    return AirflowDatabaseArgs(**sizes, vpc_id=vpc_id, subnet_ids=subnet_ids, client_security_group_id=nodes, tags=TAGS)
 
 
 def release(connection: DatabaseConnection, volumes: SharedVolumes) -> AirflowReleaseArgs:
-    return AirflowReleaseArgs(
-        image=IMAGE,
-        database=connection,
-        volumes=volumes,
-        deployment="theirs",
-        version="3.3.2",
-        admin_user="admin",
-        admin_email="admin@example.com",
-        task_retries=2,
-        task_retry_delay_seconds=60,
-        task_timeout_minutes=360,
-        interruption_retries=5,
-        worker_grace_period_seconds=100,
-        worker_pods_creation_batch_size=16,
-        worker_cpu="250m",
-        worker_memory="1Gi",
-        worker_fallback="on-demand",
-        replicas=ReplicaSettings(api_server=1, scheduler=1, dag_processor=1, triggerer=1),
-        fernet_key=FernetKeySettings(generation=1, oldest_accepted=1),
-        metrics=MetricsSettings(enabled=False, image=""),
-        cleanup=CleanupSettings(pods=False, database_retention_days=0, log_retention_days=0),
-        log_archive=LogArchiveSettings(enabled=False, retention_days=0, delete_with_stack=False),
-        web_allowed_cidrs=(),
-        web_certificate_arn=None,
-        web_port=8080,
-        tags=TAGS,
-    )
+    wired = {"image": IMAGE, "database": connection, "volumes": volumes, "deployment": "theirs", "worker_fallback": "on-demand"}
+    return AirflowReleaseArgs(**vars(SETTINGS.airflow), **SETTINGS.web.arguments, **wired, tags=TAGS)
 
 
 class Foreign(pulumi.ComponentResource):
