@@ -58,7 +58,7 @@ policy("rds-tagged-snapshots", DATABASE, "CKV2_AWS_60",
        "nobody knows whose a snapshot is", "set copyTagsToSnapshot", lambda it: it.true("copyTagsToSnapshot"))
 policy("rds-password-hidden", DATABASE, "",
        "the password stands readable in the state", "pass an Output that is a secret",
-       lambda it: not isinstance(it.at("password"), str) or it.true("manageMasterUserPassword"))
+       lambda it: not isinstance(it.at("password"), str))
 policy("rds-forces-tls", PARAMETERS, "CKV2_AWS_69",
        "the database takes connections in clear", "set parameter rds.force_ssl to 1", lambda it: _parameter(it, "rds.force_ssl", {"1"}))
 policy("rds-own-parameters", DATABASE, "CKV2_AWS_69 CKV2_AWS_30",
