@@ -11,7 +11,7 @@ import pulumi
 import pytest
 import yaml
 
-from components import settings_parser, settings_rules
+from components import settings_parser, settings_rules, settings_rules_operations
 from components.settings import Settings, SettingsError
 from tests.conftest import PROJECT, run_program, shipped_config
 
@@ -26,6 +26,7 @@ PRODUCTION = {
     "database.multiAz": True,
     "database.deletionProtection": True,
     "database.finalSnapshot": True,
+    "database.backupRetentionDays": 7,
     "database.logRetentionDays": 365,
     "storage.backups": True,
     "airflow.replicas.apiServer": 2,
@@ -327,6 +328,10 @@ def test_a_production_stack_is_accepted_when_it_is_guarded() -> None:
 GUARDS = [key for key in PRODUCTION if key not in ("environment", "cluster.publicAccessCidrs", "hibernation.allowed")]
 
 
+def test_every_guard_of_production_is_tried() -> None:
+    assert set(GUARDS) == {f"{section}.{settings_parser.camel(field)}" for section, field, _, _ in settings_rules_operations.PRODUCTION}
+
+
 @pytest.mark.parametrize("setting", GUARDS)
 def test_a_production_stack_is_refused_without_each_of_its_guards(setting: str) -> None:
     shipped = {
@@ -335,6 +340,7 @@ def test_a_production_stack_is_refused_without_each_of_its_guards(setting: str) 
         "network.logRetentionDays": 30,
         "cluster.logRetentionDays": 30,
         "database.logRetentionDays": 30,
+        "database.backupRetentionDays": 6,
         "airflow.replicas.apiServer": 1,
         "airflow.replicas.scheduler": 1,
     }
