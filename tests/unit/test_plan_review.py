@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +15,12 @@ from pulumi.automation import events
 from components.placement_plan import NODE_GROUP
 from components.planned import UNKNOWN, PlannedResource
 from components.worker_pod import WorkerPod, worker_pod
+from embedded import __main__ as embedded
 from embedded.engine import Progress
 from embedded.plan import StackPlan, settings_from
 from operations.plan_review import MACHINES, review
 from tests.conftest import PROJECT
+from tests.unit import policy_examples
 from tests.unit.cost_plan import CORE, OVERFLOW, SPOT, resource
 from tests.unit.test_component_contract import _imports
 from tests.unit.test_settings import load, refusal
@@ -122,6 +126,26 @@ def test_machine_sizes_are_those_of_ec2() -> None:
         addresses = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
         expected = (real["VCpuInfo"]["DefaultVCpus"], real["MemoryInfo"]["SizeInMiB"], addresses)
         assert (machine.vcpus, machine.memory_mib, machine.max_pods) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("command", "plan", "code", "last"),
+    [
+        ("policy", policy_examples.plan(), 0, "0 findings"),
+        ("policy", policy_examples.broken("database", "multiAz", False), 1, "1 finding"),
+        ("preview", PLAN, 0, "us-west-2, USD: "),
+        ("preview", STRAY, 1, "us-west-2, USD: "),
+    ],
+    ids=["c5 no finding", "c5 a finding", "c4 all placed", "c4 one astray"],
+)
+def test_a_command_fails_on_what_it_finds_and_ends_with_the_sum(
+    command: str, plan: list[PlannedResource], code: int, last: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_from(*stack_file("prod"), stack="prod")
+    monkeypatch.setattr(embedded, "_plan", lambda *_, **__: nullcontext(StackPlan(resources=plan, settings=settings)))
+    monkeypatch.setattr(sys, "argv", ["embedded", "--stack", "prod", command])
+    assert embedded.main() == code
+    assert capsys.readouterr().out.splitlines()[-1].startswith(last)
 
 
 def test_the_review_knows_nothing_of_pulumi() -> None:
