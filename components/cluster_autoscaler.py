@@ -24,21 +24,8 @@ NAMESPACE = "kube-system"
 NAME = "cluster-autoscaler"
 REPOSITORY = "https://kubernetes.github.io/autoscaler"
 TIMEOUT_SECONDS = 600
-READ_ACTIONS = (
-    "autoscaling:DescribeAutoScalingGroups",
-    "autoscaling:DescribeAutoScalingInstances",
-    "autoscaling:DescribeLaunchConfigurations",
-    "autoscaling:DescribeScalingActivities",
-    "ec2:DescribeImages",
-    "ec2:DescribeInstanceTypes",
-    "ec2:DescribeLaunchTemplateVersions",
-    "ec2:GetInstanceTypesFromInstanceRequirements",
-    "eks:DescribeNodegroup",
-)
-"""AWS knows no narrower resource than `*` for these."""
 PRIORITY_MAP = "cluster-autoscaler-priority-expander"
 """The only name that the priority expander reads (cluster-autoscaler, expander/priority/readme.md)."""
-WRITE_ACTIONS = ("autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +110,8 @@ def policy_document(cluster_name: str) -> str:
     """What it may do: change only the groups that EKS tagged as this cluster's."""
     owned = {"StringEquals": {f"aws:ResourceTag/k8s.io/cluster-autoscaler/{cluster_name}": "owned"}}
     return iam_policies.document(
-        {"Sid": "Look", "Effect": "Allow", "Action": list(READ_ACTIONS), "Resource": "*"},
-        {"Sid": "ScaleOwnGroups", "Effect": "Allow", "Action": list(WRITE_ACTIONS), "Resource": "*", "Condition": owned},
+        {"Sid": "Look", "Effect": "Allow", "Action": list(iam_policies.AUTOSCALER_READ), "Resource": "*"},
+        {"Sid": "ScaleOwnGroups", "Effect": "Allow", "Action": list(iam_policies.AUTOSCALER_WRITE), "Resource": "*", "Condition": owned},
     )
 
 

@@ -6,14 +6,45 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
-"""What a node needs to join, to pull images and to give pods addresses (EKS user guide, node IAM role); nothing else."""
 EFS_DRIVER_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonEFSCSIDriverPolicy"
 CLUSTER_ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
 Reasons = Mapping[str, str]
-"""Action to why it is needed."""
+"""Action, or policy that AWS keeps, to why it is needed. `iam_roles` says whose each is."""
+NODE_POLICIES: Reasons = {
+    "AmazonEKSWorkerNodePolicy": "the node finds its cluster and joins it",
+    "AmazonEC2ContainerRegistryPullOnly": "it pulls images",
+    "AmazonEKS_CNI_Policy": "it gives pods addresses",
+}
+"""EKS user guide, node IAM role; nothing else."""
+AUTOSCALER_READ: Reasons = {
+    "autoscaling:DescribeAutoScalingGroups": "it finds the groups tagged as this cluster's, and their sizes",
+    "autoscaling:DescribeAutoScalingInstances": "which node is of which group",
+    "autoscaling:DescribeLaunchConfigurations": "what a node would be like, where a launch configuration says so",
+    "autoscaling:DescribeScalingActivities": "that a group found no capacity, so that another is tried",
+    "ec2:DescribeImages": "of which architecture a node would be, where a group names requirements in place of types",
+    "ec2:DescribeInstanceTypes": "processors and memory of a type",
+    "ec2:DescribeLaunchTemplateVersions": "what a node would be like, where a launch template says so",
+    "ec2:GetInstanceTypesFromInstanceRequirements": "which types meet a group's requirements",
+    "eks:DescribeNodegroup": "labels and taints of a group without a node",
+}
+"""AWS knows no narrower resource than `*` for these (cluster-autoscaler, cloudprovider/aws/README.md)."""
+AUTOSCALER_WRITE: Reasons = {
+    "autoscaling:SetDesiredCapacity": "it adds a node for pods that fit nowhere",
+    "autoscaling:TerminateInstanceInAutoScalingGroup": "it takes away the node that is idle, and no other",
+}
+FLOW_LOG_WRITE: Reasons = {
+    "logs:CreateLogStream": "each network interface has a stream of its own",
+    "logs:DescribeLogStreams": "records go on in the stream that is there",
+    "logs:PutLogEvents": "the records themselves",
+}
+FLOW_LOG_READ: Reasons = {"logs:DescribeLogGroups": "that the group is there; AWS knows no narrower resource than `*`"}
+DRILL_READ: Reasons = {"ec2:DescribeInstances": "FIS finds a drill's nodes by their tags; AWS knows no narrower resource than `*`"}
+DRILL_WRITE: Reasons = {
+    "ec2:SendSpotInstanceInterruptions": "the drills notice and all-spot reclaim nodes with two minutes of notice",
+    "ec2:TerminateInstances": "the drill sudden takes a node without a word",
+}
 LOG_READ: Reasons = {
     "s3:GetObject": "the API server shows the log of a try",
     "s3:ListBucket": "it finds the files of a try by their prefix, and learns that there are none instead of being refused",
@@ -101,8 +132,8 @@ def log_delivery(log_group_arn: str) -> str:
     return document(
         {
             "Effect": "Allow",
-            "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            "Action": list(FLOW_LOG_WRITE),
             "Resource": f"{log_group_arn}:*",
         },
-        {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"},
+        {"Effect": "Allow", "Action": list(FLOW_LOG_READ), "Resource": "*"},
     )

@@ -167,11 +167,11 @@ def policy_document(account: str, region: str, tags: Mapping[str, str]) -> str:
     """Find instances; take those with the stack's tags."""
     own = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}}
     return iam_policies.document(
-        {"Sid": "Look", "Effect": "Allow", "Action": ["ec2:DescribeInstances"], "Resource": "*"},
+        {"Sid": "Look", "Effect": "Allow", "Action": list(iam_policies.DRILL_READ), "Resource": "*"},
         {
             "Sid": "TakeOwnSpotInstances",
             "Effect": "Allow",
-            "Action": ["ec2:SendSpotInstanceInterruptions", "ec2:TerminateInstances"],
+            "Action": list(iam_policies.DRILL_WRITE),
             "Resource": f"arn:aws:ec2:{region}:{account}:instance/*",
             "Condition": own,
         },

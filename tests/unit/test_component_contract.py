@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import iam_roles
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs, DatabaseConnection
 from components.airflow_image import AirflowImage, AirflowImageArgs
 from components.airflow_maintenance import AirflowMaintenance, AirflowMaintenanceArgs
@@ -172,6 +174,33 @@ def test_a22_every_taggable_child_carries_the_cost_tags(built: Built, tags: dict
             assert tags.items() <= inputs["tags"].items(), key
 
 
+def _allowed(engine: Engine, role: str) -> set[str]:
+    """Actions and policies of AWS's that a role has."""
+    kinds = ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/rolePolicy:RolePolicy")
+    given = [inputs for kind in kinds for inputs in engine.of_type(kind).values() if inputs["role"] == f"{role}-1a2b3c4"]
+    managed = {inputs["policyArn"].rpartition("/")[2] for inputs in given if "policyArn" in inputs}
+    statements = [item for inputs in given if "policy" in inputs for item in json.loads(inputs["policy"])["Statement"]]
+    return managed | {action for statement in statements for action in statement["Action"]}
+
+
+@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
+@every_component
+def test_b3_every_role_is_listed_with_who_takes_it_and_a_reason_for_all_it_may(built: Built, kind: type[pulumi.ComponentResource]) -> None:
+    engine = built(kind)
+    roles = engine.of_type("aws:iam/role:Role")
+    known = {f"{NAME}{role.suffix}": role for role in iam_roles.ROLES if role.component == kind.__name__}
+    assert roles.keys() == known.keys()
+    for name, role in known.items():
+        [trusted] = json.loads(roles[name]["assumeRolePolicy"])["Statement"]
+        assert trusted["Principal"] == {"Service": role.taken_by}, name
+        assert _allowed(engine, name) == role.reasons.keys(), name
+        assert all(role.reasons.values()), name
+
+
+def test_b3_the_documentation_has_the_table_of_roles() -> None:
+    assert iam_roles.table() in (PROJECT / "docs" / "security.md").read_text(), "put the output of `python -m components.iam_roles` there"
+
+
 def _imports(file: Path) -> set[str]:
     """Top-level imports that run: not those for type checkers."""
     names: set[str] = set()
@@ -190,6 +219,7 @@ def _imports(file: Path) -> set[str]:
     [
         "cost_tags",
         "iam_policies",
+        "iam_roles",
         "efs_driver",
         "insights_add_on",
         "network_plan",
