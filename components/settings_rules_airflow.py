@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from components import database_connections
 from components.settings_parser import Problem, camel
 from components.settings_rule import between, matches, registered, retention
 
@@ -42,6 +43,16 @@ def database_is_legal(database: kinds.DatabaseSettings) -> Iterator[Problem]:
         yield Problem(setting="database.maxAllocatedStorageGib", rule=rule)
     yield from between("database.backupRetentionDays", database.backup_retention_days, 0, 35)
     yield from retention("database.logRetentionDays", database.log_retention_days)
+
+
+@registered
+def database_takes_every_connection(database: kinds.DatabaseSettings, airflow: kinds.AirflowSettings) -> Iterator[Problem]:
+    """More tasks open no more connections, but more replicas do."""
+    most, allowed = database_connections.most(vars(airflow.replicas)), database_connections.allowed(database.instance_class)
+    if allowed is not None and most > allowed:
+        rule = f"takes {allowed} connections, and Airflow with these airflow.replicas may open {most}"
+        way_out = "take a larger class (docs/decisions/0007-no-pgbouncer.md)"
+        yield Problem(setting="database.instanceClass", value=database.instance_class, rule=rule, way_out=way_out, only_warns=True)
 
 
 @registered

@@ -218,6 +218,7 @@ def _imports(file: Path) -> set[str]:
     "module",
     [
         "cost_tags",
+        "database_connections",
         "iam_policies",
         "iam_roles",
         "efs_driver",

@@ -381,6 +381,7 @@ def test_the_web_ui_may_be_opened_on_purpose() -> None:
         ({"workers.fallback": "on-demand", "autoscaler.enabled": False}, "on-demand does nothing without the autoscaler"),
         ({"cluster.kubernetesVersion": "1.36"}, "is outside of the versions that Airflow 3.3 is tested with"),
         ({"cluster.kubernetesVersion": "1.34"}, "has the autoscaler of Kubernetes 1.35, the cluster is 1.34"),
+        ({"airflow.replicas.apiServer": 8}, "takes 225 connections, and Airflow with these airflow.replicas may open 300"),
         ({}, "is a documentation address (RFC 5737)"),
     ],
 )
