@@ -7,19 +7,10 @@ from dataclasses import dataclass
 
 from components import cost_report, placement
 from components.cost_estimate import NO_BUDGET, CostEstimate, estimate, over_budget
-from components.cost_prices import SHAPES, dated_prices
-from components.placement_plan import Machine
+from components.cost_prices import dated_prices
+from components.machines import MACHINES
 from components.planned import PlannedResource
 from components.planned_values import readable_plan
-
-MAX_PODS = {2: 29, 4: 58}
-"""vCPUs of a shape to the pods its network interfaces carry (awslabs/amazon-eks-ami eni-max-pods.txt)."""
-OTHER_MAX_PODS = {"m4.large": 20, "t3.large": 35}
-MACHINES = {
-    name: Machine(vcpus=shape.vcpus, memory_mib=shape.memory_gib * 1024, max_pods=OTHER_MAX_PODS.get(name, MAX_PODS[shape.vcpus]))
-    for name, shape in SHAPES.items()
-}
-"""The instance types whose size is known without asking AWS; pods are not compared with others, and the review says so."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,21 @@ from typing import Any
 from components.placement_plan import CONFIG_MAP
 from components.planned import UNKNOWN, PlannedResource
 from components.planned_values import known
-from policies import aws_cluster, aws_data, aws_drill, aws_network, cost_allocation, first_contact, kubernetes_objects, kubernetes_pods
+from policies import (
+    aws_cluster,
+    aws_data,
+    aws_drill,
+    aws_network,
+    cost_allocation,
+    first_contact,
+    kubernetes_objects,
+    kubernetes_pods,
+    placement,
+)
 from policies.exceptions import EXCEPTIONS
 from policies.rules import POD, POLICIES, Plan, Policy, Subject
 
-THEMES = (aws_cluster, aws_data, aws_network, aws_drill, kubernetes_pods, kubernetes_objects, first_contact, cost_allocation)
+THEMES = (aws_cluster, aws_data, aws_network, aws_drill, kubernetes_pods, kubernetes_objects, placement, first_contact, cost_allocation)
 """Importing a theme registers its rules."""
 
 

@@ -74,8 +74,16 @@ def metadata(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "namespace": "airflow", **more}
 
 
+def on_spot(*lifecycles: str) -> dict[str, Any]:
+    """What brings a task's pod onto nodes of these lifecycles only."""
+    term = {"matchExpressions": [{"key": "lifecycle", "operator": "In", "values": list(lifecycles)}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"affinity": {"nodeAffinity": required}, "tolerations": [{"key": "spotInstance", "operator": "Exists"}]}
+
+
 def worker_template(**spec: Any) -> str:
-    return yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worker"}, "spec": pod("airflow-worker", **spec)})
+    spec = pod("airflow-worker", **{**on_spot("Ec2Spot"), **spec})
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worker"}, "spec": spec})
 
 
 GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -687,6 +695,12 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("deployment-budget", "budget", "spec.selector.matchLabels", {}),
     ("workers-no-budget", "budget", "spec.selector", {"matchExpressions": [{"key": "component", "operator": "Exists"}]}),
     ("account-no-idle-token", "binding", "subjects.0.name", "airflow-triggerer"),
+    ("pods-placed", "scheduler", f"{SCHEDULER}.nodeSelector", {"lifecycle": "Ec2Spot"}),
+    ("pods-placed", "spot", "taints", REMOVED),
+    ("pods-placed", "spot", "", REMOVED),
+    ("pods-placed", "worker", "data", {"pod.yaml": worker_template(**on_spot("Ec2Spot", "OnDemand"))}),
+    ("pods-placed", "worker", "data", {"pod.yaml": worker_template(**on_spot("OnDemand"))}),
+    ("pods-placed", "nodes", "scalingConfig", {"minSize": 0, "desiredSize": 0, "maxSize": 0}),
 )
 """Policy, resource, path, value. A resource `+TYPE` is added; `+` replaces a text in the whole plan."""
 FINE: tuple[tuple[str, str, str, Any], ...] = (

@@ -223,6 +223,7 @@ def _imports(file: Path) -> set[str]:
         "iam_roles",
         "efs_driver",
         "insights_add_on",
+        "machines",
         "network_plan",
         "node_template_tags",
         "placement",

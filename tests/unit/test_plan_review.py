@@ -12,13 +12,14 @@ import yaml
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from pulumi.automation import events
 
+from components.machines import MACHINES
 from components.placement_plan import NODE_GROUP
 from components.planned import UNKNOWN, PlannedResource
 from components.worker_pod import WorkerPod, worker_pod
 from embedded import __main__ as embedded
 from embedded.engine import Progress
 from embedded.plan import StackPlan, settings_from
-from operations.plan_review import MACHINES, review
+from operations.plan_review import review
 from tests.conftest import PROJECT
 from tests.unit import policy_examples
 from tests.unit.cost_plan import CORE, OVERFLOW, SPOT, resource

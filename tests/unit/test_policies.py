@@ -177,14 +177,15 @@ def test_the_report_has_a_line_a_finding_and_the_count_last():
 def test_the_worker_template_inside_a_config_map_is_checked_like_any_pod():
     template = "kind: Pod\nspec:\n  containers:\n  - {name: base, image: 'airflow:latest'}\n"
     found = check(broken("worker", "data", {"pod_template_file.yaml": template}), environment="prod")
-    assert {finding.resource for finding in found} == {"worker pod (pod_template_file.yaml)", "worker pod (pod_template_file.yaml)/base"}
+    pod = "worker pod (pod_template_file.yaml)"
+    assert {finding.resource for finding in found} == {pod, f"{pod}/base", "plan"}, "the pod, its container, and where it could land"
     assert {"image-not-latest", "pod-not-root", "container-limits"} <= {finding.policy.id for finding in found}
 
 
 def test_a_worker_template_that_is_not_known_yet_is_said():
     later = broken("worker", "data", {"pod_template_file.yaml": UNKNOWN})
     report = examine(later, environment="prod")
-    assert report.undecided == (("rules about pods", "ConfigMap airflow-worker-pod"),)
+    assert report.undecided == (("rules about pods", "ConfigMap airflow-worker-pod"), ("pods-placed", "plan"))
 
 
 def test_groups_that_pulumi_eks_itself_creates_may_keep_its_text():
