@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
+from cryptography.fernet import Fernet, MultiFernet
 
 from components.airflow_database import DatabaseConnection
 from components.airflow_manifests import MANIFESTS
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import SharedVolumes
 from components.settings import CleanupSettings, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
-from tests.conftest import Engine, built_once, secrets_of
+from tests.conftest import Engine, built_once, random_bytes, secrets_of
 
 Build = Callable[..., Engine]
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
@@ -24,6 +26,8 @@ DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 JOB = "kubernetes:batch/v1:Job"
 SECRET = ("kubernetes:core/v1:Secret", "airflow-secrets")
 CONFIG = ("kubernetes:core/v1:ConfigMap", "airflow-config")
+KEYS = {name: base64.urlsafe_b64encode(random_bytes(f"airflow-fernet-key{name}")) for name in ("", "-2", "-3")}
+"""End of a Fernet key's name to the key."""
 CLUSTER_WIDE = {
     ("kubernetes:core/v1:Namespace", "airflow-namespace"),
     ("kubernetes:scheduling.k8s.io/v1:PriorityClass", "airflow-priority"),
@@ -208,7 +212,7 @@ def test_secrets_stand_in_the_secret_and_nowhere_else(build: Build, preview: boo
         "jwt-secret",
         "admin-password",
     }
-    texts = ("database-password", "generated-airflow-jwt-secret", "generated-airflow-admin-password", "c2VjcmV0LW9m")
+    texts = ("database-password", "generated-airflow-jwt-secret", "generated-airflow-admin-password", KEYS[""].decode())
     for key, inputs in engine.raw.items():
         if key[0].startswith("random:"):
             continue
@@ -245,7 +249,17 @@ def test_b6_the_newest_key_comes_first_and_older_ones_stay_while_they_are_accept
     if rotation in engine.resources:
         assert waits_for(engine, *rotation) >= {f"airflow-{program}" for program in PROGRAMS}, "all must know the new key first"
     if not preview:
-        assert engine.resources[SECRET]["stringData"]["fernet-key"].count(",") == len(names) - 1
+        assert engine.resources[SECRET]["stringData"]["fernet-key"].encode().split(b",") == [KEYS[name] for name in names]
+
+
+@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
+def test_b6_with_two_keys_the_old_text_is_read_and_encrypted_anew(build: Build, tags: dict[str, str]) -> None:
+    """As Airflow uses its setting: the first key encrypts, every one decrypts, and `rotate-fernet-key` goes from the last to the first."""
+    engine = build(release(tags, fernet_key=FernetKeySettings(generation=2, oldest_accepted=1)))
+    both = MultiFernet([Fernet(key) for key in engine.resources[SECRET]["stringData"]["fernet-key"].split(",")])
+    old = Fernet(KEYS[""]).encrypt(b"password of a connection")
+    assert both.decrypt(old) == b"password of a connection"
+    assert Fernet(KEYS["-2"]).decrypt(both.rotate(old)) == b"password of a connection", "the old key is needed no more"
 
 
 @pytest.mark.parametrize("claim", ["dags", "logs"])
