@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import platform
-import re
 import stat
 import threading
 import urllib.error
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
+from docker.utils.build import PatternMatcher
 
 from embedded.cloud import PROJECT, CloudError
 from embedded.providers.server import UNKNOWN, Change, CheckError, Diff, Properties, Provider, ProviderError, Resource, compare, is_known
@@ -28,34 +28,18 @@ _one_build = threading.Lock()
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the machine knows nothing of the bridge
 
 
-def ignore_rules(text: str) -> list[tuple[re.Pattern[str], bool]]:
-    """The patterns of a `.dockerignore`, in order, and whether each excludes (or, after `!`, includes again)."""
-    rules = []
-    for line in text.splitlines():
-        pattern = line.strip()
-        if not pattern or pattern.startswith("#"):
-            continue
-        excludes = not pattern.startswith("!")
-        pattern = pattern.lstrip("!").strip("/")
-        parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-        meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-        expression = "".join(meaning.get(part, re.escape(part)) for part in parts)
-        rules.append((re.compile(rf"{expression}(?:/.*)?"), excludes))
-    return rules
-
-
 def context_hash(context: Path, dockerfile: Path) -> str:
     """Digest of the Dockerfile and of every file of the context that a build would see: contents, names and modes."""
     digest = hashlib.sha256(dockerfile.read_bytes())
     candidates = [dockerfile.with_name(f"{dockerfile.name}.dockerignore"), context / ".dockerignore"]
-    rules = next((ignore_rules(file.read_text()) for file in candidates if file.exists()), [])
-    for file in sorted(context.rglob("*")):
-        name = file.relative_to(context).as_posix()
-        verdicts = [excludes for pattern, excludes in rules if pattern.fullmatch(name)]
-        if file.is_dir() or not file.exists() or (verdicts and verdicts[-1]):
-            continue
-        digest.update(file.read_bytes())
-        digest.update(f"{name}{stat.filemode(file.stat().st_mode)}".encode())
+    rules = next((file.read_text().splitlines() for file in candidates if file.exists()), [])
+    # Docker's own way of reading the file, which also does not enter folders that are left out: a running cloud's state is one
+    seen = PatternMatcher([rule.strip() for rule in rules if rule.strip() and not rule.startswith("#")]).walk(str(context))
+    for name in sorted(seen):
+        file = context / name
+        if file.is_file():
+            digest.update(file.read_bytes())
+            digest.update(f"{name}{stat.filemode(file.stat().st_mode)}".encode())
     return digest.hexdigest()
 
 

@@ -234,25 +234,27 @@ def test_b5_an_upgrade_migrates_first_and_costs_a_running_dag_no_try(
     """A task begins with the old image and ends after the new one has taken over; what follows is deployed from the new image."""
     drop_dags(cloud, "proof_of_work")
     run_id, proofs = start_work(airflow, cloud, tasks=3, seconds=1, held=True)
-    deadline = time.monotonic() + 120
-    while begun(proofs) < 3:
-        assert time.monotonic() < deadline, "the tasks do not begin"
-        time.sleep(1)
-    before = _core_pods(deployment)
-    NEXT_IMAGE_DAG.write_text(
-        "from airflow.sdk import dag, task\n\n\n@dag(schedule=None)\ndef only_in_the_next_image():\n    @task\n    def hello():\n"
-        "        print('hello from the next image')\n\n    hello()\n\n\nonly_in_the_next_image()\n"
-    )
-    answer = commands.embedded("up")
-    assert answer.returncode == 0, answer.stdout[-4000:]
-    after = _core_pods(deployment)
-    assert {pod.spec.containers[0].image for pod in after}.isdisjoint(pod.spec.containers[0].image for pod in before)
-    api = client.BatchV1Api(deployment.core_api().api_client)
-    [migration] = api.list_namespaced_job(deployment.namespace, label_selector="component=migrations").items
-    assert migration.spec.template.spec.containers[0].image == after[0].spec.containers[0].image
-    assert migration.status.completion_time <= min(pod.metadata.creation_timestamp for pod in after), "the database is migrated first"
-    assert airflow.run_state("proof_of_work", run_id) == "running"
-    (proofs / "released").touch()
+    try:
+        deadline = time.monotonic() + 120
+        while begun(proofs) < 3:
+            assert time.monotonic() < deadline, "the tasks do not begin"
+            time.sleep(1)
+        before = _core_pods(deployment)
+        NEXT_IMAGE_DAG.write_text(
+            "from airflow.sdk import dag, task\n\n\n@dag(schedule=None)\ndef only_in_the_next_image():\n    @task\n    def hello():\n"
+            "        print('hello from the next image')\n\n    hello()\n\n\nonly_in_the_next_image()\n"
+        )
+        answer = commands.embedded("up")
+        assert answer.returncode == 0, answer.stdout[-4000:]
+        after = _core_pods(deployment)
+        assert {pod.spec.containers[0].image for pod in after}.isdisjoint(pod.spec.containers[0].image for pod in before)
+        api = client.BatchV1Api(deployment.core_api().api_client)
+        [migration] = api.list_namespaced_job(deployment.namespace, label_selector="component=migrations").items
+        assert migration.spec.template.spec.containers[0].image == after[0].spec.containers[0].image
+        assert migration.status.completion_time <= min(pod.metadata.creation_timestamp for pod in after), "the database is migrated first"
+        assert airflow.run_state("proof_of_work", run_id) == "running"
+    finally:  # what comes after must not meet tasks that never end
+        (proofs / "released").touch()
     assert wait_for_end(airflow, "proof_of_work", run_id, 120) == "success"
     assert {task["try_number"] for task in airflow.task_instances("proof_of_work", run_id)} == {1}
     assert len(list(proofs.glob("done-*-1"))) == 3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -601,6 +602,21 @@ def test_ignored_files_do_not_change_the_hash(tmp_path: Path, rules: str, name: 
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("x")
     assert (docker_build.context_hash(tmp_path, tmp_path / "Dockerfile") == before) is ignored
+
+
+def test_a_folder_that_the_build_leaves_out_is_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running cloud keeps its nodes' disks below the project: folders come and go there, and there are very many."""
+    (tmp_path / "Dockerfile").write_text("FROM base\n")
+    (tmp_path / ".dockerignore").write_text("*\n!dags\n")
+    for folder in (".embedded", "dags"):
+        (tmp_path / folder / "snapshots").mkdir(parents=True)
+    entered = []
+    for reader in ("listdir", "scandir"):
+        read = getattr(os, reader)
+        monkeypatch.setattr(os, reader, lambda folder, read=read: entered.append(Path(folder).name) or read(folder))
+    docker_build.context_hash(tmp_path, tmp_path / "Dockerfile")
+    assert "dags" in entered
+    assert ".embedded" not in entered
 
 
 CLUSTER = {"authenticationMode": "API", "skipDefaultNodeGroup": True, "vpcId": "vpc-1", "privateSubnetIds": ["a"]}
