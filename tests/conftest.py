@@ -308,6 +308,10 @@ def preview(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+only_up = pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
+"""For what a preview builds in the same way: each component is previewed by other tests, each option by the engine's."""
+
+
 def run_program(make: Callable[[], Any], *, stack: str, preview: bool, config: Mapping[str, str] | None = None) -> Engine:
     """Run a program to its end and return what it registered."""
     engine = Engine()
@@ -367,10 +371,10 @@ _builds: dict[tuple[Any, bool], Engine] = {}
 
 
 @pytest.fixture
-def run_main(preview: bool) -> Callable[..., Engine]:
+def run_main() -> Callable[..., Engine]:
     """Run the whole program with a shipped stack file, and changes to it; what a run registered is kept for later tests."""
 
-    def run(stack: str, changes: Mapping[str, Any] | None = None) -> Engine:
+    def run(stack: str, changes: Mapping[str, Any] | None = None, *, preview: bool = False) -> Engine:
         key = (stack, preview, json.dumps(changes, sort_keys=True))
         if key not in _runs:
             _runs[key] = run_program(

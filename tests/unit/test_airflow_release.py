@@ -17,7 +17,7 @@ from components.airflow_manifests import MANIFESTS
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
 from components.efs_storage import SharedVolumes
 from components.settings import CleanupSettings, FernetKeySettings, LogArchiveSettings, MetricsSettings, ReplicaSettings
-from tests.conftest import Engine, built_once, random_bytes, secrets_of
+from tests.conftest import Engine, built_once, only_up, random_bytes, secrets_of
 
 Build = Callable[..., Engine]
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/airflow-eks-demo@sha256:" + "a" * 64
@@ -160,12 +160,14 @@ def test_b5_another_image_or_configuration_is_another_migration(build: Build, pr
         assert all(name.startswith("airflow-migrations-") for name in names)
 
 
+@only_up
 def test_b6_a_second_run_gives_the_same_pods(build: Build, tags: dict[str, str]) -> None:
     first, second = build(release(tags)), build(release(tags), again=True)
     for program in PROGRAMS:
         assert first.resources[DEPLOYMENT, f"airflow-{program}"] == second.resources[DEPLOYMENT, f"airflow-{program}"]
 
 
+@only_up
 def test_b6_a_changed_configuration_restarts_all_and_another_worker_size_none(build: Build, tags: dict[str, str]) -> None:
     before = build(release(tags))
     retries, worker = build(release(tags, task_retries=3)), build(release(tags, worker_memory="2Gi"))
@@ -237,6 +239,7 @@ def test_b6_the_fernet_key_is_32_url_safe_bytes(build: Build, preview: bool, tag
         assert not set("+/") & set(engine.resources[SECRET]["stringData"]["fernet-key"])
 
 
+@only_up
 @pytest.mark.parametrize(("generation", "oldest", "names"), [(2, 1, ["-2", ""]), (3, 3, ["-3"]), (3, 2, ["-3", "-2"])])
 def test_b6_the_newest_key_comes_first_and_older_ones_stay_while_they_are_accepted(
     build: Build, preview: bool, tags: dict[str, str], generation: int, oldest: int, names: list[str]
@@ -337,6 +340,7 @@ def test_b4_nothing_is_allowed_that_no_policy_names(build: Build, tags: dict[str
     assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(world["except"]), "tasks reach neither the database nor the nodes' credentials"
 
 
+@only_up
 def test_b8_the_exporter_stands_before_whoever_reports_to_it(build: Build, tags: dict[str, str]) -> None:
     engine = build(release(tags, metrics=MetricsSettings(enabled=True, image="exporter:v1")))
     assert engine.resources[CONFIG]["data"]["AIRFLOW__METRICS__STATSD_HOST"] == "airflow-statsd"
@@ -356,6 +360,7 @@ def test_b9_programs_are_told_of_the_archive_and_the_api_server_may_reach_it(bui
     assert [rule["ports"][0]["port"] for rule in traffic["egress"]] == [443, 80]
 
 
+@only_up
 def test_clean_up_comes_after_the_migration(build: Build, tags: dict[str, str]) -> None:
     cleanup = CleanupSettings(pods=True, database_retention_days=90, log_retention_days=90)
     engine = build(release(tags, cleanup=cleanup))

@@ -65,7 +65,6 @@ def test_an_illegal_tag_is_named_with_the_reason(tags: dict[str, str], key: str,
     assert message in cost_tags.problems(tags)[key]
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_a22_everything_that_can_carry_cost_tags_carries_all_of_them(run_main: Callable[[str], Engine], stack: str) -> None:
     """Children of `eks.Cluster` are missing here: the engine tier sees those."""
@@ -76,7 +75,6 @@ def test_a22_everything_that_can_carry_cost_tags_carries_all_of_them(run_main: C
     assert report == [], "what lacks tags, and which"
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 def test_only_types_without_tags_are_let_off(run_main: Callable[[str], Engine]) -> None:
     planned_types = {resource.type for resource in planned(run_main("prod")) if resource.type.startswith("aws:")}
     types = (planned_types - {"aws:eks/cluster:Cluster"}) | set(cost_allocation.UNTAGGABLE)

@@ -5,6 +5,7 @@ made and recorded behaves as on AWS. The engine itself is not used here; `tests/
 from __future__ import annotations
 
 import base64
+import functools
 import importlib
 import inspect
 import json
@@ -36,6 +37,7 @@ from embedded.providers.server import UNKNOWN, CheckError, InitError, ProviderEr
 # the AWS process outlives whoever started it, which Python's subprocess module thinks is a mistake
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 SESSION = boto3.Session(region_name="us-west-2", aws_access_key_id="embedded", aws_secret_access_key="embedded")
+client = functools.cache(SESSION.client)  # to make one takes as long as a hundred calls
 NOWHERE = Cloud(home=Path("/nonexistent"), index=1)
 
 
@@ -70,7 +72,7 @@ class Recorder:
 
 
 def offline(kind: Kind) -> Context:
-    return Context(NOWHERE, SESSION.client, kind, {})
+    return Context(NOWHERE, client, kind, {})
 
 
 def camel(name: str) -> str:
@@ -106,7 +108,7 @@ def test_the_table_names_only_operations_and_parameters_that_aws_has(token: str)
     calls += [call for call, _, _ in kind.more] + [call for rule in kind.inputs.values() for call in rule.sets + rule.unsets]
     calls += [kind.tags.add, kind.tags.remove] if kind.tags else []
     for call in calls:
-        model = SESSION.client(call.service or kind.service).meta.service_model.operation_model(call.operation)
+        model = client(call.service or kind.service).meta.service_model.operation_model(call.operation)
         known = model.input_shape.members if model.input_shape else {}
         assert call.params.keys() <= set(known), call
     operation = kind.create.operation if isinstance(kind.create, Call) else kind.validate
@@ -207,7 +209,7 @@ def test_a_policy_document_is_rendered_as_the_real_provider_does() -> None:
         "principals": [{"type": "Service", "identifiers": ["ec2.amazonaws.com"]}],
         "conditions": [{"test": "Bool", "variable": "aws:SecureTransport", "values": ["true"]}],
     }
-    document = json.loads(get_policy_document(SESSION.client, NOWHERE, {"statements": [statement]})["json"])
+    document = json.loads(get_policy_document(client, NOWHERE, {"statements": [statement]})["json"])
     assert document["Version"] == "2012-10-17"
     assert document["Statement"] == [
         {
@@ -229,7 +231,7 @@ class Aws:
         self.provider.hardware = Hardware(cloud, self.machines)
 
     def client(self, service: str) -> Any:
-        return SESSION.client(service, endpoint_url=self.cloud.aws_endpoint)
+        return client(service, endpoint_url=self.cloud.aws_endpoint)
 
     def make(self, token: str, **inputs: Any) -> tuple[Resource, dict[str, Any], dict[str, Any]]:
         resource = Resource(type=token, name=token.rsplit(":")[-1].lower(), urn="u", seed=bytes([len(self.made) + 1]) * 32)

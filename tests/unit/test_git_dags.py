@@ -29,7 +29,6 @@ SECRET = ("kubernetes:core/v1:Secret", "airflow-git-connection")
 KNOWN_HOSTS = ("kubernetes:core/v1:ConfigMap", "airflow-git-known-hosts")
 TRAFFIC = ("kubernetes:networking.k8s.io/v1:NetworkPolicy", "airflow-git-traffic")
 TOKEN, PRIVATE_KEY = conftest.GIT_CREDENTIALS, '{"sshPrivateKey": "-----BEGIN KEY-----\\nkey-of-the-robot"}'
-only_once = pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 
 
 def git(**changes: Any) -> GitDagsSettings:
@@ -180,7 +179,6 @@ def environment(engine: Engine, program: str) -> dict[str, str]:
     return {item["name"]: item["value"] for item in container["env"]}
 
 
-@only_once
 def test_b3_who_clones_or_answers_for_a_task_has_the_credentials_and_nobody_else(stack: Callable[..., Engine]) -> None:
     engine = stack(HTTPS)
     having = {name for name in ("api-server", "scheduler", "dag-processor", "triggerer") if plan.OBJECT in mounted(engine, name)}
@@ -198,13 +196,11 @@ def test_b3_who_clones_or_answers_for_a_task_has_the_credentials_and_nobody_else
     assert "token-of-the-robot" not in repr(others), "no ConfigMap, template of workers or environment has it"
 
 
-@only_once
 @pytest.mark.parametrize("changes", [HTTPS, SSH], ids=["token", "key"])
 def test_every_policy_holds_with_a_repository(stack: Callable[..., Engine], changes: Mapping[str, Any]) -> None:
     assert [str(finding) for finding in examine(planned(stack(changes)), environment="dev").findings] == []
 
 
-@only_once
 def test_the_hosts_keys_reach_all_who_clone(stack: Callable[..., Engine]) -> None:
     engine = stack(SSH)
     assert engine.resources[KNOWN_HOSTS]["data"] == {"known_hosts": f"{KEY}\n"}
@@ -218,7 +214,6 @@ def test_the_hosts_keys_reach_all_who_clone(stack: Callable[..., Engine]) -> Non
     assert "key-of-the-robot" not in json.dumps(pods)
 
 
-@only_once
 def test_b4_a_host_of_private_addresses_is_reached_by_who_clones_at_its_port(stack: Callable[..., Engine]) -> None:
     before = set(traffic.flows(planned(stack(HTTPS))))
     engine = stack({**SSH, "airflow.gitDags.hostCidrs": ["10.20.30.0/28"]})

@@ -70,6 +70,11 @@ def test_the_stack_consists_of_these_components(run_main: Run, stack: str) -> No
     assert found == COMPONENTS | OPTIONAL.get(stack, set())
 
 
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_preview_knows_of_every_resource_that_the_update_makes(run_main: Run, stack: str) -> None:
+    assert run_main(stack, preview=True).resources.keys() == run_main(stack).resources.keys()
+
+
 @stacks
 def test_every_resource_belongs_to_a_component(run_main: Run, stack: str) -> None:
     strays = {

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
 
-import pytest
-
 from tests.conftest import Engine
 
 Graph = Mapping[str, frozenset[str]]
@@ -68,7 +66,6 @@ def missing(edges: Graph, orders: tuple[tuple[str, str, str], ...]) -> list[str]
     return found
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 def test_whatever_needs_another_waits_for_it_and_goes_before_it(run_main: Callable[[str], Engine]) -> None:
     assert missing(graph(run_main("prod")), ORDERS) == []
 
@@ -81,7 +78,6 @@ def test_a_missing_order_is_found() -> None:
     assert missing(edges, (("x", "d *", "c *"),)) == ["d * or c * does not exist"]
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 def test_nodes_wait_for_their_roles_policies_and_have_time_to_drain(run_main: Callable[[str], Engine]) -> None:
     engine = run_main("prod")
     edges = graph(engine)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from moto.ec2.models.instance_types import INSTANCE_TYPES
 from pulumi.automation import events
 
 from components.machines import MACHINES
@@ -121,6 +120,8 @@ def test_c4_a_worker_template_that_is_not_known_is_said() -> None:
 
 
 def test_machine_sizes_are_those_of_ec2() -> None:
+    from moto.ec2.models.instance_types import INSTANCE_TYPES  # a second to load, which other workers need not spend
+
     for name, machine in MACHINES.items():
         real = INSTANCE_TYPES[name]
         network = real["NetworkInfo"]

@@ -39,29 +39,26 @@ def environment(stack: str) -> str:
     return str(given.get(f"{NAMESPACE}:environment", "dev"))
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_program_keeps_every_policy(run_main: Callable[[str], Engine], stack: str):
     report = examine(planned(run_main(stack)), environment=environment(stack))
     assert [str(finding) for finding in report.findings] == []
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
 def test_an_exception_that_the_shipped_stack_does_not_need_is_not_granted(run_main: Callable[[str], Engine], stack: str):
     broken = {finding.policy.id for finding in examine(planned(run_main(stack)), environment="prod").findings}
     assert {rule for rule in EXCEPTIONS[stack] if not rule.startswith(MOCKED)} <= broken
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_every_pod_of_the_program_has_a_place_and_only_tasks_are_on_spot(run_main: Callable[[str], Engine], stack: str):
-    proof = placement.prove(planned(run_main(stack)), MACHINES)
+@pytest.mark.parametrize(("stack", "preview"), [*((stack, False) for stack in STACKS), ("prod", True)])
+def test_every_pod_of_the_program_has_a_place_and_only_tasks_are_on_spot(run_main: Callable[..., Engine], stack: str, preview: bool):
+    proof = placement.prove(planned(run_main(stack, preview=preview)), MACHINES)
     assert proof.problems == ()
     assert {placed.pod.worker for placed in proof.placements if placed.possible and placed.group.spot} <= {True}
     assert len({placed.pod.name for placed in proof.placements if not placed.pod.worker}) >= 6, "four programs and two Jobs"
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 def test_b10_with_the_fallback_tasks_overflow_and_nothing_else_does(run_main: Callable[..., Engine]):
     plan = planned(run_main("prod", {"workers.fallback": "on-demand"}))
     assert [str(finding) for finding in examine(plan, environment="prod").findings] == []
@@ -78,7 +75,6 @@ def test_b10_with_the_fallback_tasks_overflow_and_nothing_else_does(run_main: Ca
             assert len(placed.obstacles) == 2, "neither label nor taint lets it: one of them may be lost"
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 def test_b8_with_container_insights_all_policies_hold_and_its_controller_is_never_on_spot(run_main: Callable[..., Engine]):
     plan = planned(run_main("prod", {"cluster.containerInsights": True}))
     assert [str(finding) for finding in examine(plan, environment="prod").findings] == []

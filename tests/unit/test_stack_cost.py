@@ -36,9 +36,9 @@ def comparable(table: dict[str, Any]) -> dict[str, Any]:
     return {**table, "items": items, "spot": sorted(table["spot"], key=str), "not_priced": None}
 
 
-@pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
-def test_a21_the_exported_price_is_that_of_everything_the_program_registered(run_main: Run, stack: str) -> None:
-    engine = run_main(stack)
+@pytest.mark.parametrize(("stack", "preview"), [("local", False), ("dev", False), ("staging", False), ("prod", False), ("prod", True)])
+def test_a21_the_exported_price_is_that_of_everything_the_program_registered(run_main: Run, stack: str, preview: bool) -> None:
+    engine = run_main(stack, preview=preview)
     wanted = cost_report.as_data(estimate(registered(engine), dated_prices("us-west-2")))
     assert comparable(engine.exports["cost_table"]) == comparable(wanted)
 

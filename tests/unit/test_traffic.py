@@ -85,7 +85,6 @@ def test_a_range_of_ports_is_not_guessed_at() -> None:
         opened({**DENY, "egress": [{"ports": [{"port": 1, "endPort": 9}]}]})
 
 
-@pytest.mark.parametrize("preview", [False], indirect=True, ids=["up"])
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_b4_the_program_leaves_open_what_is_documented_and_nothing_else(run_main: Callable[[str], Engine], stack: str) -> None:
     rows = traffic.table(traffic.flows(planned(run_main(stack))))
