@@ -83,7 +83,7 @@ docs: $(READY) ## rewrite the settings table of the README and the schema of plu
 format: $(READY) ## put the code in shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 unit: $(READY) ## fast tests: no root, no cloud
-	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit
 engine: $(READY) ## the real Pulumi engine and Kubernetes API, simulated nodes
 	@$(BIN)/python -m pytest -q -p no:hypothesispytest tests/engine
 e2e: $(READY) ## the whole stack with real nodes, PostgreSQL, Airflow and a browser
@@ -95,5 +95,5 @@ bench-scale: $(READY) ## 1,000 Spot nodes, 5,000 tasks: where they land, what pi
 test: $(READY) ## every tier
 	@echo "== programs of the embedded cloud (built once; ten minutes)"
 	@$(BIN)/python -m embedded.toolchain
-	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit
 	@$(BIN)/python -m pytest -v -p no:hypothesispytest --durations=15 tests/engine tests/e2e
