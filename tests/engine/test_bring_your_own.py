@@ -1,4 +1,4 @@
-"""What an account already has instead of what the stack would make: key, permissions boundary, image, name (rows B3, B14)."""
+"""What an account already has instead of what the stack would make: network, key, permissions boundary, image, name (rows B2, B3, B14)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tests.engine.test_plan_review import planned
 KEY = "arn:aws:kms:us-west-2:123456789012:key/11111111-2222-4333-8444-555555555555"
 BOUNDARY = "arn:aws:iam::123456789012:policy/platform/boundary"
 FOREIGN = IMAGE.replace("123456789012.dkr.ecr.us-west-2", "999999999999.dkr.ecr.eu-west-1")
+SUBNETS = [f"subnet-0123456789abcde{number}" for number in range(5)]
+NETWORK = {"vpcId": "vpc-0123456789abcdef0", "privateSubnetIds": SUBNETS[:3], "publicSubnetIds": SUBNETS[3:]}
 OWN = {
+    "airflow-on-eks:network": NETWORK,
     "airflow-on-eks:encryption": {"kmsKeyArn": KEY},
     "airflow-on-eks:iam": {"permissionsBoundaryArn": BOUNDARY},
     "airflow-on-eks:image": {"digest": FOREIGN},
@@ -19,8 +22,19 @@ OWN = {
 }
 
 
-def test_a_key_a_boundary_and_an_image_of_somebody_elses(engine: Engine) -> None:
+def test_b2_b3_a_network_a_key_a_boundary_and_an_image_of_somebody_elses(engine: Engine) -> None:
     plan = planned(engine, "prod", OWN).resources
+    made = {resource.type for resource in plan}
+    assert not {kind for kind in made if kind.startswith("aws:ec2/") and "ecurityGroup" not in kind} - {
+        "aws:ec2/launchTemplate:LaunchTemplate"
+    }
+    groups = [resource.inputs for resource in plan if resource.type == "aws:eks/nodeGroup:NodeGroup"]
+    assert [sorted(group["subnetIds"]) for group in groups] == [SUBNETS[:3]] * len(groups)
+    targets = {resource.inputs["subnetId"] for resource in plan if resource.type == "aws:efs/mountTarget:MountTarget"}
+    assert targets == set(SUBNETS[:3]), "nodes of each subnet can mount"
+    firewalls = {resource.inputs["vpcId"] for resource in plan if resource.type == "aws:ec2/securityGroup:SecurityGroup"}
+    assert firewalls == {NETWORK["vpcId"]}
+
     roles = {resource.name: resource.inputs.get("permissionsBoundary") for resource in plan if resource.type == "aws:iam/role:Role"}
     assert "airflow-eksRole-role" in roles, "the role that pulumi-eks makes"
     assert len(roles) >= 6

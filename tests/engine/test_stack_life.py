@@ -114,7 +114,7 @@ def _knows_its_nodes(engine: Engine, cluster: str, group: str, *, lifecycle: str
     assert tags[cluster] == "owned"
 
 
-def test_new_nodes_are_free_of_the_startup_taint_once_the_driver_is_there(engine: Engine) -> None:
+def test_a5_new_nodes_keep_the_spot_taint_and_lose_the_startup_taint_once_the_driver_is_there(engine: Engine) -> None:
     eks = engine.client("eks")
     cluster = eks.list_clusters()["clusters"][0]
     taints = eks.describe_nodegroup(clusterName=cluster, nodegroupName="ng-spot1")["nodegroup"]["taints"]

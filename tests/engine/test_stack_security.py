@@ -1,4 +1,4 @@
-"""What protects a deployed stack, asked of the API server itself (rows A22, B3, B4, C5).
+"""What protects a deployed stack, asked of the API server itself (rows A22, B3, B4, B15, C5).
 
 Nodes are simulated: what a running process could reach or read is the e2e tier's to prove, and packets are nobody's to drop here.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ import pytest
 import yaml
 from kubernetes import client
 
+from components.airflow_config import ON_DEMAND_TEMPLATE_FILE, POD_TEMPLATE_FILE
 from components.placement_plan import planned_pods
 from embedded.cloud import PROJECT
 from embedded.engine import Progress
@@ -117,6 +119,25 @@ def test_b4_the_api_server_refuses_a_pod_that_could_harm_its_node(
     refusal = _admission(api, pod)
     assert 'violates PodSecurity "restricted:latest"' in refusal, f"must be refused, got {refusal!r}"
     assert word in refusal
+
+
+def test_b15_the_scheduler_puts_a_pinned_task_on_demand_and_every_other_on_spot(api: client.ApiClient) -> None:
+    """Pods as Airflow makes them of the templates that lie in the cluster."""
+    core = client.CoreV1Api(api)
+    templates = core.read_namespaced_config_map("airflow-worker-pod", NAMESPACE).data
+    lifecycles = {node.metadata.name: node.metadata.labels["lifecycle"] for node in core.list_node().items}
+    landed = {}
+    for number, (file, text) in enumerate(templates.items()):
+        pod = yaml.safe_load(text)
+        pod["metadata"]["name"] = f"pinning-{number}"
+        pod["spec"]["containers"][0].setdefault("image", IMAGE)
+        core.create_namespaced_pod(NAMESPACE, pod)
+        deadline = time.monotonic() + 60
+        while not (node := core.read_namespaced_pod(pod["metadata"]["name"], NAMESPACE).spec.node_name) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        landed[file] = lifecycles.get(node)
+        core.delete_namespaced_pod(pod["metadata"]["name"], NAMESPACE, grace_period_seconds=0)
+    assert landed == {POD_TEMPLATE_FILE: "Ec2Spot", ON_DEMAND_TEMPLATE_FILE: "OnDemand"}
 
 
 def _questions(api: client.ApiClient) -> Iterator[tuple[str, str, str, str]]:
