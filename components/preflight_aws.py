@@ -111,14 +111,27 @@ def _quotas(clients: Clients, wanted: Wanted) -> dict[str, float]:
     return found
 
 
-def _vcpus_of(clients: Clients, names: Sequence[str]) -> dict[str, int]:
+def _types(clients: Clients, names: Sequence[str]) -> list[Any]:
     # by filter: asked by name, AWS answers nothing at all when one of them does not exist
-    found: dict[str, int] = {}
-    for start in range(0, len(names), 100):
-        filters = [{"Name": "instance-type", "Values": list(names[start : start + 100])}]
-        for item in _pages(clients["ec2"], "describe_instance_types", "InstanceTypes", Filters=filters):
-            found[item["InstanceType"]] = item["VCpuInfo"]["DefaultVCpus"]
-    return found
+    return [
+        item
+        for start in range(0, len(names), 100)
+        for item in _pages(
+            clients["ec2"],
+            "describe_instance_types",
+            "InstanceTypes",
+            Filters=[{"Name": "instance-type", "Values": list(names[start : start + 100])}],
+        )
+    ]
+
+
+def _vcpus_of(clients: Clients, names: Sequence[str]) -> dict[str, int]:
+    return {item["InstanceType"]: item["VCpuInfo"]["DefaultVCpus"] for item in _types(clients, names)}
+
+
+def _spot_types(clients: Clients, wanted: Wanted) -> frozenset[str]:
+    known = _types(clients, wanted.instance_types)
+    return frozenset(item["InstanceType"] for item in known if "spot" in item["SupportedUsageClasses"])
 
 
 def _machines(clients: Clients, wanted: Wanted) -> tuple[Machine, ...]:
@@ -253,6 +266,7 @@ QUESTIONS: dict[str, Callable[[Clients, Wanted], Any]] = {
     "other_vpcs": lambda clients, wanted: _of_others(_pages(clients["ec2"], "describe_vpcs", "Vpcs"), wanted),
     "zones": _zones,
     "offered": _offered,
+    "spot_types": _spot_types,
     "spot_role": lambda clients, wanted: _exists(clients["iam"].get_role, RoleName=SPOT_ROLE) is not None,
     "kubernetes": _kubernetes,
     "running_kubernetes": _running_kubernetes,

@@ -77,6 +77,8 @@ class Answers:
     """Those that are available."""
     offered: Mapping[str, frozenset[str]] | NotAsked
     """Zone to the planned types that it has."""
+    spot_types: frozenset[str] | NotAsked
+    """Those of the planned types that are sold as Spot."""
     spot_role: bool | NotAsked
     kubernetes: str | NotAsked
     """Support status of the planned version: STANDARD_SUPPORT, EXTENDED_SUPPORT, or anything else."""
@@ -221,6 +223,14 @@ def _types_are_offered(
                 yield f"{setting}: zone {zone} offers none of {', '.join(lacking)}: take another type, or leave the zone out"
             elif lacking:
                 yield _note(f"{setting}: zone {zone} does not offer {', '.join(lacking)}; group {group.name} has fewer pools there")
+
+
+@_rule("instance types sold as Spot", "vcpus", "spot_types")
+def _types_are_sold_as_spot(wanted: Wanted, vcpus: Mapping[str, int], spot_types: frozenset[str]) -> Iterator[str]:
+    for group in (group for group in wanted.groups if group.spot):
+        if never := [name for name in group.instance_types if name in vcpus and name not in spot_types]:
+            setting = group.setting.replace("maxSize", "instanceTypes")
+            yield f"{setting}: {', '.join(never)} is sold On-Demand only in {wanted.region}: take another type"
 
 
 @_rule("the service-linked role of Spot", "spot_role")

@@ -212,6 +212,12 @@ def test_what_the_stack_asks_for_in_vain_is_found_all_together() -> None:
         assert [text for text in texts if words in text and text.startswith("shortfall: ")], (words, texts)
 
 
+def test_a_type_that_is_not_sold_as_spot_is_found() -> None:
+    [core, spot] = DEV.groups
+    texts = found(replace(DEV, groups=(core, replace(spot, instance_types=("m5.large", "t2.nano")))))
+    assert texts == ["shortfall: workers.groups[0].instanceTypes: t2.nano is sold On-Demand only in us-west-2: take another type"]
+
+
 def test_a_class_and_an_add_on_that_do_not_exist_are_found() -> None:
     texts = found(replace(DEV, instance_class="db.m1.small", add_ons=("vpc-cni", "flux")))
     assert len(texts) == 2

@@ -47,6 +47,7 @@ ENOUGH = Answers(
     other_vpcs=0,
     zones=ZONES,
     offered=dict.fromkeys(ZONES, TYPES),
+    spot_types=TYPES,
     spot_role=True,
     kubernetes="STANDARD_SUPPORT",
     running_kubernetes="",
@@ -105,6 +106,10 @@ def test_an_account_with_everything_lacks_nothing() -> None:
         ({"other_vpcs": 5}, "VPCs per Region: 5 exist, the quota is 5"),
         ({"zones": ZONES - {"us-west-2b"}}, "this account cannot use us-west-2b of us-west-2: take two or more of us-west-2a, us-west-2c"),
         ({"vcpus": {"m5.large": 2, "m4.large": 2}}, "shortfall: workers.groups[0].instanceTypes: us-west-2 has no m5a.large"),
+        (
+            {"spot_types": TYPES - {"m4.large"}},
+            "shortfall: workers.groups[0].instanceTypes: m4.large is sold On-Demand only in us-west-2: take another type",
+        ),
         (
             {"offered": {**ENOUGH.offered, "us-west-2c": TYPES - {"m5.large"}}},
             "core.instanceTypes: zone us-west-2c offers none of m5.large",
@@ -222,7 +227,8 @@ def test_other_families_count_against_quotas_that_are_not_looked_at() -> None:
     ]
     assert [name for name in other if STANDARD.match(name)] == []
     group = replace(DEV.groups[1], instance_types=("g5.xlarge",))
-    answers = {"vcpus": {**ENOUGH.vcpus, "g5.xlarge": 4}, "offered": dict.fromkeys(ZONES, TYPES | {"g5.xlarge"})}
+    more = TYPES | {"g5.xlarge"}
+    answers = {"vcpus": {**ENOUGH.vcpus, "g5.xlarge": 4}, "offered": dict.fromkeys(ZONES, more), "spot_types": more}
     found = judge(replace(DEV, groups=(DEV.groups[0], group)), replace(ENOUGH, **answers))
     assert [str(finding) for finding in found] == ["note: g5.xlarge of group ng-spot1 counts against a quota that is not looked at"]
 
