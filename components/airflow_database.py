@@ -181,7 +181,10 @@ class AirflowDatabase(pulumi.ComponentResource):
             monitoring_interval=60,
             monitoring_role_arn=monitoring.arn,
             tags=tags,
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*logs, attached])),
+            # AWS's own protection speaks up when what needs the database is gone already; Pulumi's refuses the destroy as a whole
+            opts=pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(depends_on=[*logs, attached], protect=args.deletion_protection)
+            ),
         )
 
         self.connection = DatabaseConnection(host=instance.address, password=pulumi.Output.secret(password.result))

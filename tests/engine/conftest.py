@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pulumi_aws as aws
 import pytest
 from pulumi import automation as auto
 
@@ -69,6 +70,17 @@ def engine() -> Iterator[Engine]:
     _services(cloud)
     yield Engine(cloud)
     _stop_everything(cloud)
+
+
+def network(engine: Engine) -> dict[str, Any]:
+    """Declare a network, for programs that need no more of a stack: a store's arguments of where it is and who may reach it."""
+    vpc = aws.ec2.Vpc("theirs", cidr_block="10.9.0.0/16")
+    subnets = [
+        aws.ec2.Subnet(f"theirs-{letter}", vpc_id=vpc.id, cidr_block=cidr, availability_zone=f"{engine.cloud.region}{letter}")
+        for letter, cidr in (("a", "10.9.0.0/24"), ("b", "10.9.1.0/24"))
+    ]
+    nodes = aws.ec2.SecurityGroup("theirs-nodes", vpc_id=vpc.id, description="Nodes")
+    return {"vpc_id": vpc.id, "subnet_ids": [subnet.id for subnet in subnets], "client_security_group_id": nodes.id}
 
 
 @pytest.fixture(scope="session")

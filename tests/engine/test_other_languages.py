@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 import pytest
@@ -31,7 +30,7 @@ from embedded.cloud import PROJECT
 from embedded.engine import Progress, engine_environment
 from operations.stack_file import parsed_file
 from tests.conftest import foreign
-from tests.engine.conftest import IMAGE, Engine
+from tests.engine.conftest import IMAGE, Engine, network
 
 SETTINGS = Settings(**parsed_file(PROJECT, "dev")[0])
 """Sizes, versions and the rest, in which a stack of somebody else's need not differ."""
@@ -140,14 +139,8 @@ def test_a_program_in_another_language_has_the_same_plan_as_one_in_python(engine
 
 def test_a_component_of_another_language_is_made_kept_and_removed(engine: Engine, package: Path) -> None:
     def program() -> None:
-        vpc = aws.ec2.Vpc("theirs", cidr_block="10.9.0.0/16")
-        zones = [f"{engine.cloud.region}{letter}" for letter in "ab"]
-        subnets = [
-            aws.ec2.Subnet(f"theirs-{number}", vpc_id=vpc.id, cidr_block=f"10.9.{number}.0/24", availability_zone=zone)
-            for number, zone in enumerate(zones)
-        ]
-        nodes = aws.ec2.SecurityGroup("theirs-nodes", vpc_id=vpc.id, description="Nodes")
-        args = database(vpc.id, [subnet.id for subnet in subnets], nodes.id)
+        place = network(engine)
+        args = database(place["vpc_id"], place["subnet_ids"], place["client_security_group_id"])
         metadata = Foreign("AirflowDatabase", "metadata", args, ("connection", "securityGroupId"))
         pulumi.export("connection", metadata.output("connection"))
         pulumi.export("group", metadata.output("securityGroupId"))

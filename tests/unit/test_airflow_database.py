@@ -132,9 +132,10 @@ def test_the_final_snapshot_has_a_name_that_no_other_can_have(build: Build, prev
 
 
 def test_protection_and_standby_are_settings(build: Build, tags: dict[str, str]) -> None:
-    inputs = build(
-        database(tags, deletion_protection=True, multi_az=True, backup_retention_days=14, allow_major_version_upgrade=True)
-    ).resources[INSTANCE]
+    engine = build(database(tags, deletion_protection=True, multi_az=True, backup_retention_days=14, allow_major_version_upgrade=True))
+    assert engine.request(*INSTANCE).protect, "by Pulumi too, which refuses a destroy before anything has gone"
+    assert not build(database(tags)).request(*INSTANCE).protect
+    inputs = engine.resources[INSTANCE]
     assert inputs["allowMajorVersionUpgrade"] is True
     assert (inputs["deletionProtection"], inputs["multiAz"], inputs["backupRetentionPeriod"]) == (True, True, 14)
 

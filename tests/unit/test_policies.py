@@ -1,4 +1,4 @@
-"""Every policy holds for a good stack and speaks up for the one change that breaks it.
+"""C5: every policy holds for a good stack and speaks up for the one change that breaks it.
 
 What this level cannot prove: that the inputs of the real plan look like these. The engine tier runs the policies over real previews.
 """

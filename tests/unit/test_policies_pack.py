@@ -1,4 +1,4 @@
-"""The policy pack hands the same rules to Pulumi: inputs as the engine shows them, exceptions by the stack's own tags.
+"""C5: the policy pack hands the same rules to Pulumi: inputs as the engine shows them, exceptions by the stack's own tags.
 
 pulumi-policy needs another protobuf than the program, so a stand-in with its few names takes its place here.
 """
