@@ -181,7 +181,7 @@ class AirflowDatabase(pulumi.ComponentResource):
             monitoring_interval=60,
             monitoring_role_arn=monitoring.arn,
             tags=tags,
-            # AWS's own protection speaks up when what needs the database is gone already; Pulumi's refuses the destroy as a whole
+            # AWS's own protection speaks up when what needs the database is gone already, Pulumi's in the preview of a destroy
             opts=pulumi.ResourceOptions.merge(
                 child, pulumi.ResourceOptions(depends_on=[*logs, attached], protect=args.deletion_protection)
             ),

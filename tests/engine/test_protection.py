@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from pulumi import automation as auto
+import os
+import subprocess
 
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
 from embedded.cloud import PROJECT
+from embedded.engine import engine_environment
 from operations.stack_file import parsed_file
 from tests.engine.conftest import Engine, network
 
@@ -24,8 +25,13 @@ def test_c7_a_destroy_is_refused_as_a_whole_while_the_database_is_protected(engi
     try:
         stack.up(suppress_progress=True)
         there = engine.inventory()
-        with pytest.raises(auto.CommandError, match=r"metadata-instance.* protected"):
-            stack.destroy(suppress_progress=True)
+        typed = ["pulumi", "destroy", "--stack", "dev", "--yes", "--non-interactive"]  # as a person does: with its preview
+        environment = os.environ | engine_environment(engine.cloud)
+        answer = subprocess.run(
+            typed, cwd=stack.workspace.work_dir, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert answer.returncode != 0
+        assert "because it is protected" in answer.stdout + answer.stderr
         assert engine.inventory() == there, "not even what hangs on it has gone"
     finally:
         protected = False
