@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from components import cost_tags
 from components.preflight_plan import ECR_IMAGE, Wanted
-from components.preflight_rules import QUOTAS, SPOT_ROLE, Answers, ClassOffer, Identity, Machine, NotAsked, Owner, matching
+from components.preflight_rules import QUOTAS, SPOT_ROLE, Answers, ClassOffer, Identity, Machine, NotAsked, Owner, Subnet, matching
 
 SERVICES = ("sts", "service-quotas", "ec2", "iam", "eks", "rds", "acm", "ecr")
 PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=20)
@@ -162,6 +162,12 @@ def _zones(clients: Clients, wanted: Wanted) -> frozenset[str]:
     return frozenset(zone["ZoneName"] for zone in clients["ec2"].describe_availability_zones(Filters=filters)["AvailabilityZones"])
 
 
+def _subnets(clients: Clients, wanted: Wanted) -> dict[str, Subnet]:
+    ids = [id for ids in wanted.subnets.values() for id in ids]
+    found = _pages(clients["ec2"], "describe_subnets", "Subnets", Filters=[{"Name": "subnet-id", "Values": ids}]) if ids else []
+    return {item["SubnetId"]: Subnet(vpc=item["VpcId"], zone=item["AvailabilityZone"]) for item in found}
+
+
 def _offered(clients: Clients, wanted: Wanted) -> dict[str, frozenset[str]]:
     filters = [{"Name": "instance-type", "Values": list(wanted.instance_types)}]
     found: dict[str, set[str]] = {}
@@ -265,6 +271,7 @@ QUESTIONS: dict[str, Callable[[Clients, Wanted], Any]] = {
     "other_addresses": lambda clients, wanted: _of_others(clients["ec2"].describe_addresses()["Addresses"], wanted),
     "other_vpcs": lambda clients, wanted: _of_others(_pages(clients["ec2"], "describe_vpcs", "Vpcs"), wanted),
     "zones": _zones,
+    "subnets": _subnets,
     "offered": _offered,
     "spot_types": _spot_types,
     "spot_role": lambda clients, wanted: _exists(clients["iam"].get_role, RoleName=SPOT_ROLE) is not None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,10 @@ class Wanted:
     """Account that the stack belongs into; None: any."""
     zones: tuple[str, ...]
     """Zones of the network to make; empty: the network exists."""
+    vpc: str | None
+    """VPC that exists; None: one is made."""
+    subnets: Mapping[str, tuple[str, ...]]
+    """Setting to the subnets of that VPC which it names."""
     elastic_ips: int
     groups: tuple[Group, ...]
     cluster: str
@@ -104,6 +109,8 @@ def wanted(settings: Settings) -> Wanted:
         region=settings.region,
         account=settings.account,
         zones=zones,
+        vpc=network.vpc_id,
+        subnets={"network.privateSubnetIds": network.private_subnet_ids, "network.publicSubnetIds": network.public_subnet_ids},
         elastic_ips=0 if not zones else len(zones) if network.nat_gateways == "per-zone" else 1,
         groups=tuple(groups),
         cluster=settings.cluster.name,

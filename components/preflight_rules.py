@@ -53,6 +53,14 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subnet:
+    """A subnet that exists."""
+
+    vpc: str
+    zone: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassOffer:
     """A way to order a database class."""
 
@@ -75,6 +83,8 @@ class Answers:
     other_vpcs: int | NotAsked
     zones: frozenset[str] | NotAsked
     """Those that are available."""
+    subnets: Mapping[str, Subnet] | NotAsked
+    """Those of the planned subnets that exist, by id."""
     offered: Mapping[str, frozenset[str]] | NotAsked
     """Zone to the planned types that it has."""
     spot_types: frozenset[str] | NotAsked
@@ -206,6 +216,18 @@ def _zones_exist(wanted: Wanted, zones: frozenset[str]) -> Iterator[str]:
             f"network.availabilityZones: this account cannot use {', '.join(missing)} of {wanted.region}: take two or more of "
             f"{', '.join(sorted(zones))}"
         )
+
+
+@_rule("the existing network", "subnets")
+def _network_is_as_named(wanted: Wanted, subnets: Mapping[str, Subnet]) -> Iterator[str]:
+    for setting, ids in wanted.subnets.items():
+        if missing := [id for id in ids if id not in subnets]:
+            yield f"{setting}: {', '.join(missing)} does not exist in this account and {wanted.region}"
+        there = [subnets[id] for id in ids if id in subnets]
+        if strange := sorted({subnet.vpc for subnet in there} - {str(wanted.vpc)}):
+            yield f"{setting}: there are subnets of {', '.join(strange)}, and network.vpcId is {wanted.vpc}: name one VPC and its subnets"
+        elif len(there) > 1 and len({subnet.zone for subnet in there}) == 1:
+            yield f"{setting}: all are in zone {there[0].zone}, and EKS and RDS want two zones: add a subnet of another"
 
 
 @_rule("instance types offered in each zone", "vcpus", "zones", "offered")

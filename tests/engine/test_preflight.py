@@ -240,6 +240,18 @@ def test_a_certificate_that_waits_for_its_proof_is_found(engine: Engine) -> None
     assert f"web.certificateArn {arn} is PENDING_VALIDATION" in text
 
 
+def test_b2_a_network_that_is_not_as_it_is_named_is_found(engine: Engine) -> None:
+    net = network(engine)
+    own = replace(DEV, zones=(), elastic_ips=0, vpc=net.vpc, subnets={"network.privateSubnetIds": tuple(net.ids)})
+    assert found(own) == []
+    wrong = replace(own, vpc="vpc-0123456789abcdef0", subnets={"network.privateSubnetIds": (*net.ids, "subnet-0123456789abcdef0")})
+    texts = found(wrong)
+    net()
+    assert len(texts) == 2
+    assert "subnet-0123456789abcdef0 does not exist" in texts[0]
+    assert f"there are subnets of {net.vpc}, and network.vpcId is vpc-0123456789abcdef0" in texts[1]
+
+
 FORBIDDEN = {
     "service-quotas:GetServiceQuota": "vCPUs against their quotas",
     "ec2:DescribeInstances": "vCPUs against their quotas",

@@ -24,6 +24,7 @@ from components.preflight_rules import (
     Identity,
     Machine,
     NotAsked,
+    Subnet,
     judge,
 )
 from components.settings import Settings
@@ -46,6 +47,7 @@ ENOUGH = Answers(
     other_addresses=0,
     other_vpcs=0,
     zones=ZONES,
+    subnets={},
     offered=dict.fromkeys(ZONES, TYPES),
     spot_types=TYPES,
     spot_role=True,
@@ -180,6 +182,21 @@ def test_b11_a_stack_that_sleeps_is_not_deployed() -> None:
 def test_b10_the_overflow_group_counts_as_on_demand_capacity() -> None:
     plan = wanted(load({"workers.fallback": "on-demand"}))
     assert [(group.name, group.max_size, group.spot) for group in plan.groups][2:] == [("ng-overflow", 2, False)]
+
+
+@pytest.mark.parametrize(
+    ("subnets", "words"),
+    [
+        ({"subnet-a": ("vpc-1", "a"), "subnet-b": ("vpc-1", "b")}, None),
+        ({"subnet-a": ("vpc-1", "a")}, "network.privateSubnetIds: subnet-b does not exist in this account and us-west-2"),
+        ({"subnet-a": ("vpc-2", "a"), "subnet-b": ("vpc-1", "b")}, "there are subnets of vpc-2, and network.vpcId is vpc-1: name one VPC"),
+        ({"subnet-a": ("vpc-1", "a"), "subnet-b": ("vpc-1", "a")}, "all are in zone a, and EKS and RDS want two zones"),
+    ],
+)
+def test_b2_an_existing_network_is_as_its_settings_name_it(subnets: dict[str, tuple[str, str]], words: str | None) -> None:
+    own = replace(DEV, vpc="vpc-1", subnets={"network.privateSubnetIds": ("subnet-a", "subnet-b"), "network.publicSubnetIds": ()})
+    texts = said(own, subnets={id: Subnet(vpc=vpc, zone=zone) for id, (vpc, zone) in subnets.items()})
+    assert [words in text for text in texts] == [True] if words else texts == []
 
 
 def test_all_shortfalls_are_reported_together() -> None:
