@@ -122,7 +122,7 @@ def wait_for_end(airflow: AirflowApi, dag_id: str, run_id: str, seconds: float) 
     return state
 
 
-def run_python(deployment: Deployment, component: str, script: str) -> str:
+def run_python(deployment: Deployment, component: str, script: str, *, seconds: float = 60) -> str:
     """Run a script in a pod of a component of Airflow's; what it wrote."""
     api = deployment.core_api()
     pods = api.list_namespaced_pod(deployment.namespace, label_selector=f"tier=airflow,component={component}").items
@@ -137,7 +137,7 @@ def run_python(deployment: Deployment, component: str, script: str) -> str:
         tty=False,
         _preload_content=False,  # or the client leaves its connection open
     )
-    asked.run_forever(timeout=60)
+    asked.run_forever(timeout=seconds)
     answer: str = asked.read_all()
     asked.sock.shutdown()  # close() leaves a connection alone that the other side has ended
     return answer
