@@ -1,7 +1,7 @@
-"""A bucket that keeps a copy of every task log, and the rights of the pods that write and read it.
+"""A bucket that keeps task logs, and the rights of the pods that write and read it.
 
 Owns the bucket, two roles and their Pod Identity associations. Logs still go to the shared file system
-first, where they can be read while a task runs: S3 gets a try's log when the try ends, so a try that lost its node has its log on the
+first, where they can be read while a task runs: a try's log moves to S3 when the try ends, so a try that lost its node has its log on the
 file system only.
 """
 
@@ -164,14 +164,15 @@ def lifecycle(retention_days: int) -> list[dict[str, Any]]:
 
 
 def archive_config(uri: Any) -> dict[str, Any]:
-    """Airflow's settings for a copy of every log in the archive."""
+    """Airflow's settings for logs that move to the archive."""
     return {
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
         "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": uri,
         "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "aws_default",
         # without this the API server would be asked for a connection that nobody made; credentials come by Pod Identity
         "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
-        # the file system stays what is read while a task runs, and after its node is gone
+        # True would remove the folder with the logs of earlier tries, of which those that lost their node are nowhere else. What has been
+        # uploaded is emptied in any case (provider amazon, since a file that a deferred try goes on with was uploaded twice)
         "AIRFLOW__LOGGING__DELETE_LOCAL_LOGS": "False",
     }
 

@@ -1,4 +1,4 @@
-"""B9: the archive's bucket, who may do what with it, and what Airflow is told. That pods write there cannot be shown without AWS."""
+"""B9: the archive's bucket, who may do what with it, and what Airflow is told. That pods write there and read is shown by the e2e tier."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_b3_each_action_has_a_reason_and_the_narrowest_resource(actions: iam_pol
         assert resource == ("arn:key" if action.startswith("kms:") else BUCKET if action == "s3:ListBucket" else f"{BUCKET}/logs/*")
 
 
-def test_b9_the_copy_on_the_file_system_stays() -> None:
+def test_b9_an_upload_leaves_the_logs_of_lost_tries_alone() -> None:
     told = archive_config("s3://logs/logs")
     assert told["AIRFLOW__LOGGING__REMOTE_LOGGING"] == "True"
     assert told["AIRFLOW__LOGGING__DELETE_LOCAL_LOGS"] == "False"
