@@ -26,10 +26,10 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.serving import make_server
 
-from embedded import aws_eks, aws_extra, aws_token, cloud, pki, processes
+from embedded import aws_eks, aws_extra, aws_token, cloud, pki, pod_identity, processes
 from embedded.aws_checks import BEFORE
 from embedded.aws_inventory import inventory
 from embedded.aws_records import CALLER_ARN, error
@@ -83,16 +83,17 @@ class Api:
         path = environ.get("PATH_INFO", "")
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
+        pod = environ.get(pod_identity.SESSION)
         if path == pki.TRUST_STORE_PATH:
             start_response("200 OK", [("Content-Type", "application/x-pem-file")])
             return [pki.ca(self.cloud)[0].read_bytes()]
         with self.lock:
-            if path.startswith(("/embedded/", "/kubernetes/")):
+            if path.startswith(("/embedded/", "/kubernetes/")) and pod is None:
                 return self._own(path, body, start_response)
             call = understand(environ)
             environ["wsgi.input"] = io.BytesIO(body)
             if call is None:
-                return list(self.moto(environ, start_response))
+                return list((self.moto if pod is None else Forbidden())(environ, start_response))
             return self._aws(call, environ, start_response)
 
     def _own(self, path: str, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
@@ -101,6 +102,7 @@ class Api:
             "/embedded/inventory": lambda _: inventory(self.cloud),
             "/embedded/calls": lambda _: self.calls,
             "/embedded/faults": self._set_fault,
+            "/embedded/serve-pods": lambda _: pod_identity.listen(self.cloud, self.__call__),
             "/kubernetes/token": lambda review: aws_token.review(self.cloud, review),
         }
         route = routes.get(path)
@@ -132,6 +134,8 @@ class Api:
                     fault.left -= 1
                     raise error(fault.code, fault.message)
             check_enums(call)
+            if pod_identity.SESSION in environ:
+                pod_identity.authorize(self.cloud, call, environ[pod_identity.SESSION])
             for check in BEFORE.get(name, ()):
                 check(self.cloud, call.params)
             handler = aws_eks.OPERATIONS.get(name) or aws_extra.OPERATIONS.get(name)
@@ -192,14 +196,16 @@ def answer(call: Call, result: Any, start_response: StartResponse) -> Iterable[b
     """Send a result, or an error, in the service's own protocol."""
     serializer = get_serializer_class(call.service, call.protocol)(call.model)
     response = serializer.serialize(result)
-    if isinstance(result, ServiceException) and result.code in THROTTLES:
-        response["status_code"] = THROTTLES[result.code]
+    if isinstance(result, ServiceException) and result.code in STATUSES:
+        response["status_code"] = STATUSES[result.code]
     body = response["body"] if isinstance(response["body"], bytes) else response["body"].encode()
     start_response(f"{response['status_code']} {'OK' if response['status_code'] < 300 else 'Error'}", list(response["headers"].items()))
     return [body]
 
 
-THROTTLES = {"RequestLimitExceeded": 503, "Throttling": 400, "ServiceUnavailable": 503, "InternalFailure": 500}
+STATUSES = {"RequestLimitExceeded": 503, "Throttling": 400, "ServiceUnavailable": 503, "InternalFailure": 500} | dict.fromkeys(
+    ("AccessDenied", "InvalidAccessKeyId"), 403
+)
 """Codes that belong to no operation's model, with their HTTP status."""
 
 
@@ -255,6 +261,7 @@ def main() -> None:
     if here is None:
         raise CloudError("there is no embedded cloud in this clone; run 'make up'")
     aws_extra.prepare(here)
+    pod_identity.read_conditions_of_buckets()
     server = make_server(here.loopback, AWS_PORT, Api(here), threaded=True, request_handler=MotoRequestHandler)
     print(f"embedded AWS on {here.aws_endpoint}", flush=True)
     server.serve_forever()

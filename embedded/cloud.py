@@ -24,6 +24,10 @@ POD_CIDR = "10.244.0.0/16"
 """Pods live behind each node's own namespace, so clones may use the same range."""
 API_PORT = 6443
 AWS_PORT = 4566
+POD_AWS_PORT = 4567
+"""AWS over TLS, on the bridge: where nodes lead what their pods send to an AWS host name."""
+POD_AGENT, POD_AGENT_PORT = "169.254.170.23", 4568
+"""Address of EKS Pod Identity's agent (EKS user guide), and where on the bridge it is."""
 DATABASE_PORT = 5432
 REGISTRY_PORT = 5000
 PROVIDER_PORTS = {"aws": 4571, "eks": 4572, "kubernetes": 4573, "random": 4574, "docker-build": 4575}

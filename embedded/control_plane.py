@@ -258,6 +258,11 @@ def start_control_plane(cloud: Cloud, *, cluster_name: str) -> None:
         stages = cloud.path("control-plane") / "kwok.yaml"
         stages.write_text(simulation.kwok_configuration())
         start_program(cloud, "k8s-kwok", go_tools("kwok")["kwok"], simulation.kwok_flags(admin_kubeconfig(cloud), stages))
+    else:
+        from embedded import pod_identity  # brings moto
+
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{cloud.aws_endpoint}/embedded/serve-pods", timeout=30):
+            apply(cloud, [pod_identity.webhook(cloud)])
     apply(cloud, birth_objects(cloud))
     start_load_balancers(cloud)
 

@@ -55,7 +55,7 @@ python3 -m venv {VIRTUAL_ENV}
 # what only a person at a terminal, a developer or a translator would miss
 _TRIM = f"""set -e
 cd {VIRTUAL_ENV}/lib/python3*/site-packages
-rm -rf setuptools setuptools-* pkg_resources _distutils_hack distutils-precedence.pth
+rm -f distutils-precedence.pth  # of setuptools, for builds; every Python would begin with it
 find . -depth -type d \\( -name tests -o -name example_dags -o -name __pycache__ \\) -exec rm -rf {{}} +
 find . \\( -name '*.pyi' -o -name '*.js.map' \\) -delete
 rm -rf kubernetes/aio  # a second client, which nothing here imports

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded import efs_csi, node_config, oci, pki, public_images
-from embedded.cloud import POD_CIDR, PROJECT, Cloud, CloudError
+from embedded.cloud import POD_AGENT, POD_AGENT_PORT, POD_AWS_PORT, POD_CIDR, PROJECT, Cloud, CloudError
 from embedded.control_plane import client_certificate, kubeconfig
 from embedded.network import command
 from embedded.node_cgroups import hierarchies_of_machine
@@ -96,6 +96,10 @@ def write_boot_file(cloud: Cloud, spec: NodeSpec, number: int, folder: Path) -> 
         "gateway": cloud.gateway,
         "pods": POD_CIDR,
         "routes": {node_config.pod_cidr(other): cloud.node_address(other) for other in others},
+        "redirects": [
+            (POD_AGENT, 80, f"{cloud.gateway}:{POD_AGENT_PORT}"),
+            (cloud.gateway, 443, f"{cloud.gateway}:{POD_AWS_PORT}"),
+        ],
         "folders": {str(folder / name): target for name, target in OWN_FOLDERS.items()},
         "masks": _write_masks(folder, spec),
         "files": {

@@ -80,6 +80,9 @@ def join_network(boot: dict[str, Any]) -> None:
     _run("ip", "-batch", "-", input_text="\n".join(lines))
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     pods = boot["pods"]
+    for address, port, to in boot["redirects"]:
+        target = ("-p", "tcp", "-d", address, "--dport", str(port), "-j", "DNAT", "--to-destination", to)
+        _run("iptables", "-w", "-t", "nat", "-A", "PREROUTING", "-s", pods, *target)
     _run("iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-s", pods, "!", "-d", pods, "-j", "MASQUERADE")
 
 

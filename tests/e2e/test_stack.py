@@ -1,18 +1,20 @@
 """The outcome a new user sees, in the order of a first day. What only AWS can prove is listed in embedded/README.md.
 
-Row ids are those of the feature list: A1-A19, A23, B1, B5-B7, C1.
+Row ids are those of the feature list: A1-A19, A23, B1, B5-B7, B9, C1.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
 
+import boto3
 from kubernetes import client
 
 from components.airflow_config import POD_TEMPLATE_FILE
@@ -23,10 +25,25 @@ from operations.deployment import Deployment
 from operations.placement import SPOT, WorkerWatch, lifecycles
 from tests import canaries
 from tests.browser import browser
-from tests.e2e.conftest import HOME, NEXT_IMAGE_DAG, Commands, drop_dags, efs_folder, run_dag, wait_for_end
+from tests.e2e.conftest import HOME, NEXT_IMAGE_DAG, Commands, drop_dags, efs_folder, run_dag, run_python, wait_for_end
 from tests.e2e.killer import begun, kill_in_every_phase, start_work
 
 WORKERS = 100
+ARCHIVE = ("--config", "airflow.logArchive.enabled=true", "--config", "airflow.logArchive.deleteWithStack=true")
+"""From the upgrade on, as somebody would switch it on in a stack that runs."""
+READ_ONLY = """
+import os
+import boto3
+from botocore.exceptions import ClientError
+bucket, _, prefix = os.environ["AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"].removeprefix("s3://").partition("/")
+s3 = boto3.client("s3")
+for call in (s3.put_object, s3.delete_object):
+    try:
+        call(Bucket=bucket, Key=f"{prefix}/forged.log")
+        print(call.__name__, "was allowed")
+    except ClientError as refusal:
+        print(refusal)
+"""
 
 
 def test_c1_one_command_deploys_the_stack_and_says_how_to_use_it(
@@ -244,7 +261,7 @@ def test_b5_an_upgrade_migrates_first_and_costs_a_running_dag_no_try(
             "from airflow.sdk import dag, task\n\n\n@dag(schedule=None)\ndef only_in_the_next_image():\n    @task\n    def hello():\n"
             "        print('hello from the next image')\n\n    hello()\n\n\nonly_in_the_next_image()\n"
         )
-        answer = commands.embedded("up")
+        answer = commands.embedded(*ARCHIVE, "up")
         assert answer.returncode == 0, answer.stdout[-4000:]
         after = _core_pods(deployment)
         assert {pod.spec.containers[0].image for pod in after}.isdisjoint(pod.spec.containers[0].image for pod in before)
@@ -259,6 +276,42 @@ def test_b5_an_upgrade_migrates_first_and_costs_a_running_dag_no_try(
     assert {task["try_number"] for task in airflow.task_instances("proof_of_work", run_id)} == {1}
     assert len(list(proofs.glob("done-*-1"))) == 3
     assert run_dag(airflow, NEXT_IMAGE_DAG.stem)[1] == "success"
+
+
+def test_b9_the_log_of_a_try_moves_to_s3_by_the_pods_own_role_and_is_read_from_there(
+    airflow: AirflowApi, cloud: Cloud, deployment: Deployment
+) -> None:
+    """Of the run that the upgraded stack has just finished."""
+    [run] = airflow.call("GET", f"/dags/{NEXT_IMAGE_DAG.stem}/dagRuns")["dag_runs"]
+    s3 = boto3.client("s3", "us-west-2", endpoint_url=cloud.aws_endpoint, aws_access_key_id="embedded", aws_secret_access_key="embedded")
+    [bucket] = [found["Name"] for found in s3.list_buckets()["Buckets"]]
+    key = f"logs/dag_id={NEXT_IMAGE_DAG.stem}/run_id={run['dag_run_id']}/task_id=hello/attempt=1.log"
+    deadline = time.monotonic() + 60
+    while not (stored := s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])):
+        assert time.monotonic() < deadline, "a worker uploads the log once its task has ended"
+        time.sleep(1)
+    assert [(item["Key"], item["Size"] > 0) for item in stored] == [(key, True)]
+    on_file_system = efs_folder(cloud, "logs") / key.removeprefix("logs/")
+    deadline = time.monotonic() + 10
+    while on_file_system.read_text():
+        assert time.monotonic() < deadline, "what is in S3 is not kept twice"
+        time.sleep(0.2)
+    on_file_system.unlink()
+    log = airflow.log(NEXT_IMAGE_DAG.stem, run["dag_run_id"], "hello")
+    assert "hello from the next image" in log
+    assert f"s3://{bucket}/{key}" in log, "the web UI says where it has it from"
+
+
+def test_b3_only_pods_with_a_role_get_credentials_and_they_allow_what_the_role_does(deployment: Deployment) -> None:
+    variables = {
+        pod.metadata.labels["component"]: {variable.name for variable in pod.spec.containers[0].env or []} for pod in _core_pods(deployment)
+    }
+    with_role = {component for component, names in variables.items() if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in names}
+    assert with_role == {"api-server", "triggerer"}, "scheduler and DAG processor have nothing to do with S3"
+    answer = run_python(deployment, "api-server", READ_ONLY)
+    assert "allowed" not in answer
+    refusal = "assumed-role/airflow-log-archive-read-role.* is not authorized to perform: s3:{}Object"
+    assert all(re.search(refusal.format(verb), answer) for verb in ("Put", "Delete")), answer
 
 
 def _core_pods(deployment: Deployment) -> list[client.V1Pod]:
@@ -284,7 +337,7 @@ def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, air
 
 
 def test_a_second_up_changes_nothing(commands: Commands, deployment: Deployment) -> None:
-    answer = commands.embedded("up")
+    answer = commands.embedded(*ARCHIVE, "up")
     assert answer.returncode == 0
     assert "nothing changed" in answer.stdout
 
