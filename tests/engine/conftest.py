@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from embedded import cloud as clouds
 from embedded.__main__ import _services, _stop_everything
 from embedded.cloud import PROJECT, Cloud
 from embedded.engine import Program, Progress, open_stack, run_program
+from embedded.plan import StackPlan, preview
 
 IMAGE = "registry.example/airflow-eks-demo@sha256:" + "a" * 64
 """Simulated nodes run no image, so none is built, and no registry is asked for it."""
@@ -81,6 +84,28 @@ def network(engine: Engine) -> dict[str, Any]:
     ]
     nodes = aws.ec2.SecurityGroup("theirs-nodes", vpc_id=vpc.id, description="Nodes")
     return {"vpc_id": vpc.id, "subnet_ids": [subnet.id for subnet in subnets], "client_security_group_id": nodes.id}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the engine said of a stack as shipped, before anything exists."""
+
+    progress: Progress
+    plan: StackPlan
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def previewed(engine: Engine) -> Callable[[str], Preview]:
+    """Let the engine plan a shipped stack, with its graph; once a stack, for all tests."""
+
+    @functools.cache
+    def previewed(name: str) -> Preview:
+        progress, began = Progress(preview=True), time.monotonic()
+        plan = preview(engine.cloud, engine.stack(name), progress, graph=True)
+        return Preview(progress, plan, time.monotonic() - began)
+
+    return previewed
 
 
 @pytest.fixture(scope="session")

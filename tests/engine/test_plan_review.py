@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from embedded.plan import StackPlan, preview
 from operations import cost_questions
 from operations.cost_questions import PricedStack
 from policies.check import render
-from tests.engine.conftest import Engine
+from tests.engine.conftest import Engine, Preview
 
 
 def planned(engine: Engine, name: str, settings: dict[str, Any] | None = None) -> StackPlan:
@@ -30,9 +31,19 @@ def comparable(table: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", shipped_stacks())
-def test_every_shipped_stack_is_priced_and_placed(engine: Engine, name: str) -> None:
-    progress = Progress(preview=True, quiet=True)
-    plan = preview(engine.cloud, engine.stack(name), progress)
+def test_every_shipped_stack_file_has_a_plan(engine: Engine, previewed: Callable[[str], Preview], name: str) -> None:
+    progress, seconds = previewed(name).progress, previewed(name).seconds
+    assert progress.counts["create"] > 80, progress.counts
+    print(f"plan of {name}: {progress.counts['create']} resources in {seconds:.1f} s")
+    assert seconds < 20, "a plan that takes longer is not asked for"
+    assert engine.inventory() == {}, "a plan creates nothing"
+    lacking = any("shortfall: web.certificateArn" in message for message in progress.messages)
+    assert lacking is (name == "prod"), "a plan says what the account lacks for it, and goes on"
+
+
+@pytest.mark.parametrize("name", shipped_stacks())
+def test_every_shipped_stack_is_priced_and_placed(previewed: Callable[[str], Preview], name: str) -> None:
+    progress, plan = previewed(name).progress, previewed(name).plan
     review = plan.review()
     assert comparable(progress.exports["cost_table"]) == comparable(cost_report.as_data(review.costs)), "the program knows its price"
     assert [resource.type for resource in review.costs.unlisted] == [], "every type of the plan has a price, or a reason for having none"

@@ -5,18 +5,16 @@ Screenshots for people are left in tests/engine/screenshots.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from embedded import report
-from embedded.engine import Progress
-from embedded.plan import preview
 from operations.report_drill import read_drill
 from tests.browser import browser
-from tests.engine.conftest import Engine
+from tests.engine.conftest import Preview
 from tests.unit.report_example import NODES_WITH_PODS, drill_record
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -50,9 +48,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def file(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(previewed: Callable[[str], Preview], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    plan = preview(engine.cloud, engine.stack("prod"), Progress(preview=True, quiet=True), graph=True)
+    plan = previewed("prod").plan
     assert {(one.type, one.name) for one in plan.graph} == {
         (one.type, one.name) for one in plan.resources if not one.type.startswith(("pulumi:pulumi:Stack", "pulumi:providers:"))
     }, "the graph has the plan's resources and no other"

@@ -16,7 +16,7 @@ from pulumi import automation as auto
 
 from components.efs_driver import STARTUP_TAINT
 from embedded.control_plane import admin_kubeconfig
-from embedded.engine import Progress, shipped_stacks
+from embedded.engine import Progress
 from operations import hibernation, hibernation_pods
 from operations.deployment import from_outputs
 from operations.hibernation_aws import Sleeper
@@ -25,20 +25,6 @@ from tests.engine.conftest import Engine
 
 def _changed(progress: Progress) -> list[str]:
     return [urn.rpartition("::")[2] for _, urn in progress.changes]
-
-
-@pytest.mark.parametrize("name", shipped_stacks())
-def test_every_shipped_stack_file_has_a_plan(engine: Engine, name: str) -> None:
-    progress = Progress(preview=True)
-    began = time.monotonic()
-    engine.stack(name).preview(on_event=progress, suppress_progress=True)
-    assert progress.counts["create"] > 80, progress.counts
-    seconds = time.monotonic() - began
-    print(f"plan of {name}: {progress.counts['create']} resources in {seconds:.1f} s")
-    assert seconds < 20, "a plan that takes longer is not asked for"
-    assert engine.inventory() == {}, "a plan creates nothing"
-    lacking = any("shortfall: web.certificateArn" in message for message in progress.messages)
-    assert lacking is (name == "prod"), "a plan says what the account lacks for it, and goes on"
 
 
 def test_a_broken_up_is_repaired_by_the_next(engine: Engine) -> None:
