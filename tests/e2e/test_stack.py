@@ -98,12 +98,18 @@ def test_nodes_shows_pods_by_lifecycle(commands: Commands, deployment: Deploymen
 
 
 def test_logs_are_readable_after_the_worker_pod_is_gone(airflow: AirflowApi, deployment: Deployment) -> None:
-    run_id, state = run_dag(airflow, "example_bash_operator")
-    assert state == "success"
+    run_id = _finished_run(airflow)
     task = next(task for task in airflow.task_instances("example_bash_operator", run_id) if task["task_id"] == "runme_0")
     _wait_until_pods_are_gone(deployment, run_id)
     log = airflow.log("example_bash_operator", run_id, "runme_0", task["try_number"])
     assert "Running command" in log or "echo" in log, log
+
+
+def _finished_run(airflow: AirflowApi) -> str:
+    """The last run that succeeded, of those that earlier tests started."""
+    params = {"state": "success", "order_by": "-run_after", "limit": 1}
+    [run] = airflow.call("GET", "/dags/example_bash_operator/dagRuns", params=params)["dag_runs"]
+    return str(run["dag_run_id"])
 
 
 def _wait_until_pods_are_gone(deployment: Deployment, run_id: str) -> None:
@@ -322,9 +328,7 @@ def _core_pods(deployment: Deployment) -> list[client.V1Pod]:
 
 def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, airflow: AirflowApi, deployment: Deployment) -> None:
     """What follows, a second up and a refresh, shows that the stack is as it was before it slept."""
-    run_id, state = run_dag(airflow, "example_bash_operator")
-    assert state == "success"
-    _wait_until_pods_are_gone(deployment, run_id)  # they outlive their tasks by some seconds
+    run_id = _finished_run(airflow)
     answer = commands.operate("sleep")
     assert answer.returncode == 0, answer.stdout
     assert deployment.core_api().list_node().items == []
