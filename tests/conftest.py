@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import functools
 import hashlib
 import json
@@ -256,9 +257,8 @@ def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict
     The engine merges defaults into the sections of the stack file, where it turns texts that look like numbers or truths into such, and
     hands objects over as JSON.
     """
-    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
-    given = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    values: dict[str, Any] = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in given.items()}
+    declared, given = _config_of("Pulumi.yaml"), _config_of(f"Pulumi.{stack}.yaml")
+    values: dict[str, Any] = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in copy.deepcopy(given).items()}
     values["preflight"] = "skip"  # mocks have no AWS to ask
     for dotted, value in (changes or {}).items():
         _put(values, dotted, value, over=True)
@@ -270,6 +270,11 @@ def shipped_config(stack: str, changes: Mapping[str, Any] | None = None) -> dict
     return {
         key if ":" in key else f"{NAMESPACE}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
     }
+
+
+@functools.cache
+def _config_of(file: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((PROJECT / file).read_text())["config"])
 
 
 def _put(values: dict[str, Any], dotted: str, value: Any, *, over: bool) -> None:

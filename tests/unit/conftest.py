@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
 
 gc.disable()  # until all is loaded: to look through what comes in, again and again, takes a third of the loading
 
-import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 # an example that was slow once, because the machine had other work, is no failure
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-
-
-@pytest.hookimpl(optionalhook=True)  # xdist's
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than processors: some tests wait for programs that they started."""
-    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish() -> None:

@@ -70,9 +70,8 @@ def test_the_stack_consists_of_these_components(run_main: Run, stack: str) -> No
     assert found == COMPONENTS | OPTIONAL.get(stack, set())
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_a_preview_knows_of_every_resource_that_the_update_makes(run_main: Run, stack: str) -> None:
-    assert run_main(stack, preview=True).resources.keys() == run_main(stack).resources.keys()
+def test_a_preview_knows_of_every_resource_that_the_update_makes(run_main: Run) -> None:
+    assert run_main("prod", preview=True).resources.keys() == run_main("prod").resources.keys()
 
 
 @stacks

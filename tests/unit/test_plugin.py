@@ -20,7 +20,7 @@ from components.airflow_release import AirflowRelease
 from components.efs_storage import EfsStorage
 from components.spot_node_group import SpotNodeGroup
 from plugin import packaged
-from tests.conftest import PROJECT, foreign, run_program
+from tests.conftest import PROJECT, foreign, only_up, run_program
 from tests.unit.test_component_contract import ARGS, NAME
 from tests.unit.test_settings import load
 
@@ -52,6 +52,7 @@ def test_the_schema_tells_what_a_caller_must_know() -> None:
     assert undescribed == []
 
 
+@only_up
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_component_made_from_another_language_is_the_same(
     kind: type[pulumi.ComponentResource], preview: bool, tags: dict[str, str]
