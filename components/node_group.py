@@ -1,8 +1,8 @@
 """A managed node group with its role and launch template: what core and Spot groups have in common.
 
-A tainted group, which may have no node for hours, also tells the autoscaler what its nodes will be like, by tags of its Auto Scaling group.
-A group's own tags reach neither instances nor disks nor network interfaces: the template repeats them. The template must not name instance
-types, market options or an image, which belong to the group.
+A group's own tags reach neither its Auto Scaling group nor instances, disks and network interfaces: the first gets tags one by one, the
+others by the template. A tainted group, which may have no node for hours, also tells the autoscaler by such tags what its nodes will be
+like. The template must not name instance types, market options or an image, which belong to the group.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class NodeGroupSpec:
 
 
 def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) -> aws.eks.NodeGroup:
-    """Node group, `{name}-role` and `{name}-template`; if tainted, also `{name}-asg-...`, the tags of its Auto Scaling group."""
+    """Node group, `{name}-role` and `{name}-template`; `{name}-asg-...`, the tags of its Auto Scaling group."""
     child = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(
         f"{name}-role",
@@ -99,8 +99,7 @@ def managed_node_group(name: str, spec: NodeGroupSpec, parent: pulumi.Resource) 
             custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT),
         ),
     )
-    if spec.taint_effect:
-        _tag_autoscaling_group(name, group, spec, child)
+    _tag_autoscaling_group(name, group, spec, child)
     return group
 
 
@@ -119,11 +118,10 @@ def autoscaling_group_name(group: aws.eks.NodeGroup) -> pulumi.Output[str]:
 
 
 def _tag_autoscaling_group(name: str, group: aws.eks.NodeGroup, spec: NodeGroupSpec, child: pulumi.ResourceOptions) -> None:
-    described = node_template_tags(lifecycle=spec.lifecycle, taint_effect=spec.taint_effect, volume_gib=spec.volume_gib)
-    tags: dict[str, tuple[pulumi.Input[str], str]] = {
-        **described,
-        "owner": (pulumi.Output.concat(OWNER, "/", spec.wiring.cluster_name), "owned"),
-    }
+    tags: dict[str, tuple[pulumi.Input[str], str]] = {f"tag-{key}": (key, value) for key, value in spec.tags.items()}
+    if spec.taint_effect:
+        tags |= node_template_tags(lifecycle=spec.lifecycle, taint_effect=spec.taint_effect, volume_gib=spec.volume_gib)
+        tags["owner"] = (pulumi.Output.concat(OWNER, "/", spec.wiring.cluster_name), "owned")
     for short, (key, value) in tags.items():
         aws.autoscaling.Tag(
             f"{name}-asg-{short}",

@@ -184,6 +184,15 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
         )
         for group in ("nodes", "spot")
     },
+    **{
+        f"{group}-asg-tag-{key}": (
+            "aws:autoscaling/tag:Tag",
+            parent,
+            {"autoscalingGroupName": UNKNOWN, "tag": {"key": key, "value": value}},
+        )
+        for group, parent in (("nodes", "cluster"), ("spot", "workers"))
+        for key, value in TAGS.items()
+    },
     "node-role": ("aws:iam/role:Role", "cluster", {"assumeRolePolicy": trust("ec2.amazonaws.com", "sts:AssumeRole")}),
     **{
         f"node-role-{policy}": (
@@ -640,6 +649,8 @@ BAD: tuple[tuple[str, str, str, Any], ...] = (
     ("nodes-reach-stores", "database-from-nodes", "referencedSecurityGroupId", "sg-eks"),
     ("cost-tagged", "database", "tags.Owner", REMOVED),
     ("cost-tagged", "spot-template", "tagSpecifications.0.tags", {"Owner": "x"}),
+    ("cost-tagged", "spot-asg-tag-Owner", "tag.key", "Holder"),
+    ("cost-tagged", "nodes-asg-tag-Stack", "tag.value", ""),
     ("cost-tagged", "web", f"metadata.annotations.{TAG_KEY}", "Owner=x"),
     # the other ways to break a rule of several parts
     ("eks-secrets-encrypted", "cluster", "encryptionConfig.resources", []),

@@ -59,6 +59,7 @@ def test_a1_the_cluster_consists_of_exactly_these_resources(build: Build, tags: 
         (ATTACHMENT, "airflow-ng-on-demand-AmazonEKS_CNI_Policy"),
         ("aws:ec2/launchTemplate:LaunchTemplate", "airflow-ng-on-demand-template"),
         ("aws:eks/nodeGroup:NodeGroup", "airflow-ng-on-demand"),
+        *(("aws:autoscaling/tag:Tag", f"airflow-ng-on-demand-asg-tag-{key}") for key in (*tags, "Component", "CapacityType", "Name")),
         (ADDON, "airflow-pod-identity"),
         ("aws:iam/role:Role", "airflow-efs-driver-role"),
         (ATTACHMENT, "airflow-efs-driver-policy"),

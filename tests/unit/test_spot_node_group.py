@@ -47,7 +47,14 @@ def test_a3_the_group_consists_of_exactly_these_resources(build: Build, tags: di
         ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "ng-spot1-AmazonEC2ContainerRegistryPullOnly"),
         ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "ng-spot1-AmazonEKS_CNI_Policy"),
         *((TAG, f"ng-spot1-asg-{name}") for name in ("label", "taint", "disk", "owner")),
+        *((TAG, f"ng-spot1-asg-tag-{key}") for key in (*tags, "Component", "CapacityType", "Name")),
     }
+
+
+def test_a22_the_auto_scaling_group_which_eks_leaves_without_tags_has_the_groups(build: Build, tags: dict[str, str]) -> None:
+    engine = build(workers(tags))
+    given = {inputs["tag"]["key"]: inputs["tag"]["value"] for inputs in engine.of_type(TAG).values()}
+    assert engine.resources[NODE_GROUP, "ng-spot1"]["tags"].items() <= given.items()
 
 
 def test_a3_a5_the_group_is_spot_labelled_and_tainted_for_good(build: Build, tags: dict[str, str]) -> None:
@@ -144,7 +151,8 @@ def test_a_group_that_cannot_work_is_refused_before_anything_is_created(
 @pytest.mark.parametrize("effect", ["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"])
 def test_b10_a_group_without_nodes_tells_the_autoscaler_what_they_will_be_like(build: Build, tags: dict[str, str], effect: str) -> None:
     engine = build(workers(tags, min_size=0, desired_size=0, taint_effect=effect))
-    described = {inputs["tag"]["key"]: inputs["tag"]["value"] for inputs in engine.of_type(TAG).values()}
+    given = {inputs["tag"]["key"]: inputs["tag"]["value"] for inputs in engine.of_type(TAG).values()}
+    described = {key: value for key, value in given.items() if "/" in key}
     spelled = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}[effect]
     prefix = "k8s.io/cluster-autoscaler"
     assert described == {
