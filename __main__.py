@@ -8,7 +8,7 @@ network ── cluster ─┬─ ng-on-demand   scheduler, API server, DAG proce
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import permissions_boundary, preflight
+from components import permissions_boundary, preflight, stack_placement
 from components.airflow_database import AirflowDatabase, AirflowDatabaseArgs
 from components.airflow_image import AirflowImage, AirflowImageArgs
 from components.airflow_release import AirflowRelease, AirflowReleaseArgs
@@ -26,7 +26,7 @@ from components.worker_node_groups import worker_node_groups
 settings = Settings.load(pulumi.Config())
 preflight.first_step(settings)
 tags = cost_tags(settings)
-cost = watched_cost(settings, tags)  # of all that follows, which waits until it is within the budget
+cost, placement = watched_cost(settings, tags), stack_placement.StackPlacement(settings.workers.fallback)  # of all that follows
 placed: dict = {"region": settings.region, "tags": tags}
 permissions_boundary.bound_every_role(settings.iam.permissions_boundary_arn)
 key = EncryptionKey("airflow", EncryptionKeyArgs(**vars(settings.encryption), **placed))
@@ -57,3 +57,4 @@ pulumi.export("kubeconfig", cluster.kubeconfig)
 pulumi.export("cost_tags", tags)
 pulumi.export("cost_per_day", cost.per_day)
 pulumi.export("cost_table", cost.table)
+pulumi.export("placement", placement.table)

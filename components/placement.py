@@ -183,13 +183,23 @@ def _tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
     return key == taint.key and str(toleration.get("value") or "") == taint.value
 
 
+def as_data(proof: Proof) -> dict[str, Any]:
+    """The proof as plain data: each pod to each node group and whether it can be there, then problems and what was not judged."""
+    pods: dict[str, list[Placement]] = {}
+    for place in proof.placements:
+        pods.setdefault(place.pod.name, []).append(place)
+    return {
+        "pods": {name: _cells(places) for name, places in pods.items()},
+        "problems": list(proof.problems),
+        "undecided": list(proof.undecided),
+    }
+
+
 def table(proof: Proof) -> str:
     """The proof as text: a row a pod, a column a node group."""
     groups = list(dict.fromkeys((placement.group.name, placement.group.capacity_type) for placement in proof.placements))
     rows = [["pod", *(f"{name} ({capacity})" for name, capacity in groups)]]
-    for pod in dict.fromkeys(placement.pod.name for placement in proof.placements):
-        cells = _cells([placement for placement in proof.placements if placement.pod.name == pod])
-        rows.append([pod, *(cells[name] for name, _ in groups)])
+    rows += [[pod, *(cells[name] for name, _ in groups)] for pod, cells in as_data(proof)["pods"].items()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 

@@ -28,6 +28,8 @@ POD_SPECS = {
 }
 """Where each kind keeps its pod; a DaemonSet belongs on every node and is left out."""
 LASTING = {"kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet", CHART_RELEASE, ADD_ON}
+JUDGED = {NODE_GROUP, CONFIG_MAP, ADD_ON, CHART_RELEASE, *POD_SPECS}
+"""What has pods or nodes."""
 DEFAULT_INSTANCE_TYPE = "t3.medium"
 """EKS API reference, CreateNodegroup instanceTypes."""
 STARTUP_TAINTS = {efs_driver.STARTUP_TAINT, "ebs.csi.aws.com/agent-not-ready"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pulumi import automation as auto
 
-from components import cost_report
+from components import cost_report, placement
 from components.cost_prices import dated_prices
 from components.planned_values import readable_plan
 from embedded.cloud import PROJECT
@@ -46,6 +46,7 @@ def test_every_shipped_stack_is_priced_and_placed(previewed: Callable[[str], Pre
     progress, plan = previewed(name).progress, previewed(name).plan
     review = plan.review()
     assert comparable(progress.exports["cost_table"]) == comparable(cost_report.as_data(review.costs)), "the program knows its price"
+    assert progress.exports["placement"] == placement.as_data(review.proof), "and where its pods can land"
     assert [resource.type for resource in review.costs.unlisted] == [], "every type of the plan has a price, or a reason for having none"
     assert review.costs.total.complete, "every price of a shipped stack is known"
     assert review.proof.problems == ()

@@ -107,7 +107,7 @@ def test_what_an_operator_needs_next_is_exported(run_main: Run) -> None:
         "cost_tags",
         "cost_per_day",
     }
-    outputs |= {"cost_table", "hibernation"}
+    outputs |= {"cost_table", "hibernation", "placement"}
     assert set(engine.exports) == outputs
     assert engine.exports["versions"] == {"airflow": "3.3.2", "kubernetes": "1.35"}
     assert engine.exports["admin_user"] == "eksuser"

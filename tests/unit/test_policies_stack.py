@@ -56,6 +56,7 @@ def test_every_pod_of_the_program_has_a_place_and_only_tasks_are_on_spot(run_mai
     proof = placement.prove(planned(run_main(stack, preview=preview)), MACHINES)
     assert proof.problems == ()
     assert {placed.pod.worker for placed in proof.placements if placed.possible and placed.group.spot} <= {True}
+    assert run_main(stack, preview=preview).exports["placement"] == placement.as_data(proof), "the program knows where its pods can land"
     assert len({placed.pod.name for placed in proof.placements if not placed.pod.worker}) >= 6, "four programs and two Jobs"
 
 
