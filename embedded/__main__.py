@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
 from pulumi import automation as auto
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from components import cost_report, live_prices
 from components.cost_prices import dated_prices
@@ -82,6 +85,14 @@ def _outputs(stack: auto.Stack) -> dict[str, Any]:
     return {key: output.value for key, output in stack.outputs().items()}
 
 
+def _get(url: str) -> None:
+    # a connection may lead through a node that does not forward it yet, and then nothing comes back: asked again, it takes another one
+    with requests.Session() as session:
+        session.trust_env = False  # the address is the stack's own, never a proxy's business
+        session.mount("http://", HTTPAdapter(max_retries=Retry(total=11, backoff_factor=0.1, backoff_max=2)))
+        session.get(url, timeout=15).raise_for_status()
+
+
 def up(arguments: argparse.Namespace) -> int:
     """Prepare what is missing, start the cloud, deploy the stack unless its plan is too dear or misplaced, say how to use it."""
     require()
@@ -99,8 +110,8 @@ def up(arguments: argparse.Namespace) -> int:
     with watch.stage(f"deploy stack '{arguments.stack}'"):
         stack.up(on_event=progress, suppress_progress=True)
     outputs = _outputs(stack)
-    with watch.stage("web UI answers"), urllib.request.urlopen(outputs["web_ui_url"] + "/api/v2/version", timeout=60) as answer:
-        answer.read()
+    with watch.stage("web UI answers"):
+        _get(outputs["web_ui_url"] + "/api/v2/version")
     changed = {name: number for name, number in sorted(progress.counts.items()) if name != "same"}
     print("\nresources: " + (", ".join(f"{number} {name}" for name, number in changed.items()) or "nothing changed"))
     print(review.verdict())
