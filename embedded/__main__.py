@@ -85,8 +85,8 @@ def _outputs(stack: auto.Stack) -> dict[str, Any]:
     return {key: output.value for key, output in stack.outputs().items()}
 
 
-def _get(url: str) -> None:
-    # a connection may lead through a node that does not forward it yet, and then nothing comes back: asked again, it takes another one
+def ask(url: str) -> None:
+    """Ask until something answers. A connection may lead through a node that does not forward it yet, and then nothing comes back."""
     with requests.Session() as session:
         session.trust_env = False  # the address is the stack's own, never a proxy's business
         session.mount("http://", HTTPAdapter(max_retries=Retry(total=11, backoff_factor=0.1, backoff_max=2)))
@@ -111,7 +111,7 @@ def up(arguments: argparse.Namespace) -> int:
         stack.up(on_event=progress, suppress_progress=True)
     outputs = _outputs(stack)
     with watch.stage("web UI answers"):
-        _get(outputs["web_ui_url"] + "/api/v2/version")
+        ask(outputs["web_ui_url"] + "/api/v2/version")
     changed = {name: number for name, number in sorted(progress.counts.items()) if name != "same"}
     print("\nresources: " + (", ".join(f"{number} {name}" for name, number in changed.items()) or "nothing changed"))
     print(review.verdict())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from embedded import __main__ as commands
 from embedded import database, engine, image_base, image_build, public_images
 from embedded.cloud import Cloud, CloudError
 from embedded.database_rules import host_rules, scram_verifier, server_settings
@@ -102,3 +105,20 @@ def test_settings_of_one_run_are_written_as_a_path() -> None:
     assert given == {"airflow-on-eks:airflow": nested, "airflow-on-eks:owner": "a=b"}
     with pytest.raises(CloudError, match=r"write it as SECTION\.KEY=VALUE"):
         engine.given_settings(["airflow.metrics.enabled"])
+
+
+def test_a_web_ui_that_drops_the_first_question_is_asked_again() -> None:
+    asked = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            if len(asked) > 1:
+                self.send_response(200)
+                self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        commands.ask(f"http://127.0.0.1:{server.server_address[1]}/version")
+        server.shutdown()
+    assert asked == ["/version", "/version"]
