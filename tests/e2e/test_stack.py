@@ -22,6 +22,7 @@ from components.airflow_pods import POD_TEMPLATE_MAP
 from embedded.cloud import Cloud
 from operations.airflow_api import FINISHED, AirflowApi
 from operations.deployment import Deployment
+from operations.hibernation_pods import running_pods
 from operations.placement import SPOT, WorkerWatch, lifecycles
 from tests import canaries
 from tests.browser import browser
@@ -329,6 +330,11 @@ def _core_pods(deployment: Deployment) -> list[client.V1Pod]:
 def test_b11_a_stack_wakes_with_its_runs_logs_and_log_in(commands: Commands, airflow: AirflowApi, deployment: Deployment) -> None:
     """What follows, a second up and a refresh, shows that the stack is as it was before it slept."""
     run_id = _finished_run(airflow)
+    api, began = deployment.core_api(), time.monotonic()
+    while tasks := running_pods(api, deployment.namespace, tasks=True):  # a pod outlives its task
+        assert time.monotonic() < began + 120, tasks
+        time.sleep(1)
+    print(f"no task runs any more after {time.monotonic() - began:.0f} s")
     answer = commands.operate("sleep")
     assert answer.returncode == 0, answer.stdout
     assert deployment.core_api().list_node().items == []
