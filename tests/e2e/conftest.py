@@ -128,7 +128,8 @@ def run_python(deployment: Deployment, component: str, script: str, *, seconds: 
     pods = api.list_namespaced_pod(deployment.namespace, label_selector=f"tier=airflow,component={component}").items
     asked = stream(
         api.connect_get_namespaced_pod_exec,
-        next(pod.metadata.name for pod in pods if pod.status.phase == "Running"),
+        # one that an upgrade replaces is running to its end
+        next(pod.metadata.name for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp),
         deployment.namespace,
         command=["python", "-W", "ignore", "-c", script],
         stdout=True,
