@@ -299,7 +299,7 @@ def test_b9_the_log_of_a_try_moves_to_s3_by_the_pods_own_role_and_is_read_from_t
         time.sleep(1)
     assert [(item["Key"], item["Size"] > 0) for item in stored] == [(key, True)]
     on_file_system = efs_folder(cloud, "logs") / key.removeprefix("logs/")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while on_file_system.read_text():
         assert time.monotonic() < deadline, "what is in S3 is not kept twice"
         time.sleep(0.2)
