@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import requests
 from pulumi import automation as auto
-from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from components import cost_report, live_prices
@@ -31,6 +29,7 @@ from embedded.plan import StackPlan
 from embedded.processes import running, stop
 from embedded.toolchain import ToolError
 from operations import cost_questions, stack_file
+from operations.airflow_api import patient_session
 from operations.cost_questions import PricedStack
 from operations.stack_file import StackFileError
 from policies.check import render
@@ -87,9 +86,7 @@ def _outputs(stack: auto.Stack) -> dict[str, Any]:
 
 def ask(url: str) -> None:
     """Ask until something answers. A connection may lead through a node that does not forward it yet, and then nothing comes back."""
-    with requests.Session() as session:
-        session.trust_env = False  # the address is the stack's own, never a proxy's business
-        session.mount("http://", HTTPAdapter(max_retries=Retry(total=11, backoff_factor=0.1, backoff_max=2)))
+    with patient_session(Retry(total=11, backoff_factor=0.1, backoff_max=2)) as session:
         session.get(url, timeout=15).raise_for_status()
 
 

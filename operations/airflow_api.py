@@ -17,15 +17,21 @@ REPEATED = Retry(total=3, backoff_factor=1, allowed_methods=["GET"])
 """A connection may lead through a node that is taken away, and then nothing comes back: what only asks is asked again, on another one."""
 
 
+def patient_session(retries: Retry) -> requests.Session:
+    """A session with the stack's own web UI, which asks again as `retries` says."""
+    session = requests.Session()
+    session.trust_env = False  # the address is the stack's own, never a proxy's business
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries))
+    return session
+
+
 class AirflowApi:
     """A logged-in session with the API server of one deployment."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._url = deployment.web_ui_url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # the address is the stack's own, never a proxy's business
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=REPEATED))
+        self._session = patient_session(REPEATED)
         answer = self._session.post(
             f"{self._url}/auth/token",
             json={"username": deployment.admin_user, "password": deployment.admin_password},
