@@ -150,7 +150,7 @@ class Cluster(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-efs-driver-role",
             description="EFS CSI driver: describe file systems and manage its own access points",
-            assume_role_policy=iam_policies.trust("pods.eks.amazonaws.com"),
+            assume_role_policy=iam_policies.trust(iam_policies.POD_IDENTITY),
             tags=tags,
             opts=child,
         )

@@ -61,7 +61,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             description="Cluster Autoscaler: read all groups, change those of its own cluster",
-            assume_role_policy=iam_policies.trust("pods.eks.amazonaws.com"),
+            assume_role_policy=iam_policies.trust(iam_policies.POD_IDENTITY),
             tags=tags,
             opts=child,
         )

@@ -56,7 +56,7 @@ class ContainerInsights(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             description="Container Insights: write to its own log groups and look up what a node is",
-            assume_role_policy=iam_policies.trust("pods.eks.amazonaws.com"),
+            assume_role_policy=iam_policies.trust(iam_policies.POD_IDENTITY),
             tags=tags,
             opts=child,
         )

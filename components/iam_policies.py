@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 EFS_DRIVER_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonEFSCSIDriverPolicy"
+POD_IDENTITY = "pods.eks.amazonaws.com"
+"""EKS Pod Identity, by which pods take roles."""
 CLUSTER_ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
@@ -103,8 +105,8 @@ def managed(policy: str) -> str:
 
 
 def trust(service: str) -> str:
-    """Who may take a role: one AWS service. Pods come through `pods.eks.amazonaws.com` (Pod Identity), which also tags the session."""
-    actions = ["sts:AssumeRole", "sts:TagSession"] if service == "pods.eks.amazonaws.com" else ["sts:AssumeRole"]
+    """Who may take a role: one AWS service. Pods come through `POD_IDENTITY`, which also tags the session."""
+    actions = ["sts:AssumeRole", "sts:TagSession"] if service == POD_IDENTITY else ["sts:AssumeRole"]
     return document({"Effect": "Allow", "Principal": {"Service": service}, "Action": actions})
 
 

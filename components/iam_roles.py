@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components import iam_policies
-from components.iam_policies import Reasons
-
-POD_IDENTITY = "pods.eks.amazonaws.com"
+from components.iam_policies import POD_IDENTITY, Reasons
 
 
 @dataclass(frozen=True, kw_only=True)

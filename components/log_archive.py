@@ -106,7 +106,7 @@ class LogArchive(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             description=f"Log archive: {verb} logs of tasks, nothing else of the bucket",
-            assume_role_policy=iam_policies.trust("pods.eks.amazonaws.com"),
+            assume_role_policy=iam_policies.trust(iam_policies.POD_IDENTITY),
             tags=tags,
             opts=self._child,
         )

@@ -7,6 +7,7 @@ import secrets
 
 from embedded.aws_records import (
     ACCESS_POLICY,
+    PODS,
     Params,
     cluster_of,
     eks_arn,
@@ -30,7 +31,7 @@ ACCESS_POLICIES = (
 def create_pod_identity(cloud: Cloud, params: Params, owner: str | None = None) -> Params:
     """Give a service account a role."""
     cluster = cluster_of(params["clusterName"])
-    trusted_role(cloud, params["roleArn"], "pods.eks.amazonaws.com")
+    trusted_role(cloud, params["roleArn"], PODS)
     key = (params["namespace"], params["serviceAccount"])
     if any((item["namespace"], item["serviceAccount"]) == key for item in cluster["identities"].values()):
         raise error("ResourceInUseException", f"Association already exists: service account {'/'.join(key)} has a role already")
@@ -51,7 +52,7 @@ def update_pod_identity(cloud: Cloud, params: Params) -> Params:
     """Another role for the same service account."""
     record = part_of(params, "identities", "associationId", "association")
     if params.get("roleArn"):
-        trusted_role(cloud, params["roleArn"], "pods.eks.amazonaws.com")
+        trusted_role(cloud, params["roleArn"], PODS)
     keys = ("roleArn", "targetRoleArn", "disableSessionTags", "policy")
     record |= {key: params[key] for key in keys if params.get(key) is not None} | {"modifiedAt": now()}
     return {"association": record}

@@ -82,6 +82,10 @@ def part_of(params: Params, kind: str, key: str, what: str) -> Record:
     return parts[params[key]]
 
 
+PODS = "pods.eks.amazonaws.com"
+"""Who takes roles for pods: EKS Pod Identity."""
+
+
 def trusted_role(cloud: Cloud, arn: str, service: str) -> Any:
     """The role of that ARN, if the service may take it."""
     role = next((role for role in backend(cloud, "iam").roles.values() if role.arn == arn), None)

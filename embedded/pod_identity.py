@@ -25,12 +25,11 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import make_server
 
 from embedded import pki
-from embedded.aws_records import Params, backend, clusters, error, trusted_role
+from embedded.aws_records import PODS, Params, backend, clusters, error, trusted_role
 from embedded.cloud import ACCOUNT_ID, POD_AGENT, POD_AGENT_PORT, POD_AWS_PORT, Cloud
 
-SERVICE = "pods.eks.amazonaws.com"
 WEBHOOK_PATH = "/embedded/pod-identity"
-FOLDER, TOKEN, AUTHORITY = f"/var/run/secrets/{SERVICE}/serviceaccount", "eks-pod-identity-token", "ca.crt"
+FOLDER, TOKEN, AUTHORITY = f"/var/run/secrets/{PODS}/serviceaccount", "eks-pod-identity-token", "ca.crt"
 SESSION = "embedded.pod"
 """In a request's environment: the session token that a pod sent. Absent: the request came by loopback, from the account's one caller."""
 
@@ -112,7 +111,7 @@ def _patch(cloud: Cloud, spec: Params) -> list[Params]:
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{FOLDER}/{TOKEN}",
         "AWS_CA_BUNDLE": f"{FOLDER}/{AUTHORITY}",  # on AWS clients know the authority already
     }
-    token = {"serviceAccountToken": {"audience": SERVICE, "expirationSeconds": 86400, "path": TOKEN}}
+    token = {"serviceAccountToken": {"audience": PODS, "expirationSeconds": 86400, "path": TOKEN}}
     authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": AUTHORITY}]}}
     more: dict[str, list[Params]] = {
         "env": [{"name": name, "value": value} for name, value in variables.items()],
@@ -127,7 +126,7 @@ def credentials(cloud: Cloud, token: str) -> Params:
     """What the agent gives for a pod's token: a session of the role that its ServiceAccount has."""
     from embedded.control_plane import administrator
 
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token, "audiences": [SERVICE]}}
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token, "audiences": [PODS]}}
     address = f"{cloud.kubernetes_endpoint}/apis/authentication.k8s.io/v1/tokenreviews"
     request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10, context=administrator(cloud)) as answer:
@@ -138,7 +137,7 @@ def credentials(cloud: Cloud, token: str) -> Params:
     found = _association(namespace, account)
     if found is None or "eks-pod-identity-agent" not in clusters[found["clusterName"]]["addons"]:
         raise error("ResourceNotFoundException", f"{namespace}/{account} has no role, or the add-on eks-pod-identity-agent is missing")
-    role = trusted_role(cloud, found["roleArn"], SERVICE)
+    role = trusted_role(cloud, found["roleArn"], PODS)
     session = f"eks-{account}-{secrets.token_hex(8)}"[:64]
     made = sts_backends[ACCOUNT_ID]["aws"].assume_role(cloud.region, session, role.arn, "", 6 * 3600, "")
     keys = {"AccessKeyId": made.access_key_id, "SecretAccessKey": made.secret_access_key, "Token": made.session_token}
